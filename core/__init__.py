@@ -1,0 +1,1 @@
+"""Eidoscope's engine: models, hooks, analyses, answers. Notebooks import `core.api`."""

@@ -1,0 +1,1 @@
+"""Pictures as functions of answers: `figure(result, look) -> go.Figure`."""

@@ -1,0 +1,1 @@
+"""Which model, loaded how, checked against which identities."""

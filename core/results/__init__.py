@@ -1,0 +1,1 @@
+"""Answers: labelled numpy arrays that save, load and become tables."""

@@ -1,0 +1,33 @@
+"""What comes next: the most probable tokens of the clean, the clamped and the control run."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from core.results.base import Result
+
+
+@dataclass(frozen=True)
+class NextTokens(Result):
+    """Next-token probabilities at one position.
+
+    `runs` is ("clean",) or ("clean", "clamped", "control"); the control row is the mean over
+    `n_controls` random controls of equal norm. Candidates are the union of every run's top k,
+    most probable in the last named run first.
+    """
+
+    name: ClassVar[str] = "next_tokens"
+    tokens: tuple[str, ...]  # the prompt's pieces, as shown on screen
+    special: tuple[bool, ...]  # per token: is it a special token
+    position: int
+    runs: tuple[str, ...]
+    candidates: tuple[str, ...]
+    n_controls: int
+    masked: bool  # an encoder: the prediction is for the token itself, not the next one
+    ids: np.ndarray  # [candidate] int64
+    probability: np.ndarray  # [run, candidate], 0 to 1
+    control_low: np.ndarray  # [candidate] least over the controls, empty without clamps
+    control_high: np.ndarray  # [candidate]
+    entropy: np.ndarray  # [run] nats
+    kl: np.ndarray  # [run] nats, KL(clean || run) at the position; control: mean over controls

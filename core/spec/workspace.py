@@ -1,0 +1,78 @@
+"""Everything one visitor has chosen, as one frozen object with undo.
+
+Widgets show it and never own it; a change makes a new `Workspace`.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from core.spec.errors import Error
+from core.spec.interventions import Change
+from core.spec.request import ModelRef
+
+MAX_MODELS = 3
+MAX_CLAMPS = 32
+MAX_HISTORY = 50
+DEFAULT_PROMPT = "Yesterday Tom walked. Then"
+
+
+@dataclass(frozen=True, slots=True)
+class TrayItem:
+    """One line of the clamp tray.
+
+    `unit` is the observed maximum |value| of the site on the reference text, so that the
+    slider can speak in multiples of it; 0 where none was measured.
+    """
+
+    change: Change
+    on: bool = True
+    unit: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected, on every page at once. None means nothing yet."""
+
+    token: int | None = None
+    layer: int = 0
+    head: int = 0
+    neuron: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """All that one visitor chose. `past` and `future` hold whole trays, newest last."""
+
+    models: tuple[ModelRef, ...] = (ModelRef("embedded"),)
+    prompt: str = DEFAULT_PROMPT
+    selection: Selection = Selection()
+    tray: tuple[TrayItem, ...] = ()
+    seed: int = 0
+    temperature: float = 0.0
+    new_tokens: int = 40
+    past: tuple[tuple[TrayItem, ...], ...] = field(default=(), compare=False)
+    future: tuple[tuple[TrayItem, ...], ...] = field(default=(), compare=False)
+
+    def active(self) -> tuple[Change, ...]:
+        """The changes that are switched on, in tray order."""
+        return tuple(item.change for item in self.tray if item.on)
+
+    def with_tray(self, tray: tuple[TrayItem, ...]) -> "Workspace":
+        """A new tray; the old one can be had back by `undo`."""
+        if len(tray) > MAX_CLAMPS:
+            raise Error(f"the tray holds at most {MAX_CLAMPS} changes; remove one first")
+        if tray == self.tray:
+            return self
+        past = (*self.past, self.tray)[-MAX_HISTORY:]
+        return replace(self, tray=tray, past=past, future=())
+
+    def undo(self) -> "Workspace":
+        if not self.past:
+            return self
+        *past, tray = self.past
+        return replace(self, tray=tray, past=tuple(past), future=(*self.future, self.tray))
+
+    def redo(self) -> "Workspace":
+        if not self.future:
+            return self
+        *future, tray = self.future
+        return replace(self, tray=tray, future=tuple(future), past=(*self.past, self.tray))
