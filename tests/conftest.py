@@ -1,0 +1,35 @@
+"""What every test runs with: no network, one thread, a home of its own, tiny models."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+# Before the first import of a library that reads them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["EIDOSCOPE_HOME"] = tempfile.mkdtemp(prefix="eidoscope-test-")
+os.environ.pop("EIDOSCOPE_HOSTED", None)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has its own folder for the store and the user's files."""
+    monkeypatch.setenv("EIDOSCOPE_HOME", str(tmp_path / "eidoscope-home"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`tiny("llama")` is the folder of the tiny model, written once per test run. Read only."""
+    from tests.tiny import make
+
+    root = tmp_path_factory.mktemp("tiny-models")
+
+    def folder(family: str) -> Path:
+        return root / family if (root / family).exists() else make(family, root / family)
+
+    return folder
