@@ -30,7 +30,7 @@ def _settle(record: Any) -> None:
 def _number(value: Any, name: str, place: Site) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Error(f"{place}: {name} must be a number, got {str(value)[:40]!r}") from None
     if not math.isfinite(number):
         raise Error(f"{place}: {name} must be finite, got {number}")
@@ -40,7 +40,7 @@ def _number(value: Any, name: str, place: Site) -> float:
 def _direction(direction: Any, place: Site) -> tuple[float, ...]:
     try:
         numbers = tuple(float(x) for x in direction)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Error(f"{place}: a direction is a flat list of numbers") from None
     if not 0 < len(numbers) <= MAX_DIRECTION:
         raise Error(f"{place}: a direction needs at least one number")

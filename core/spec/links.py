@@ -10,13 +10,13 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from core.spec.errors import Error
-from core.spec.interventions import Change, Control, from_plain, to_plain
+from core.spec.interventions import Change, Patch, from_plain, to_plain
 from core.spec.request import ModelRef
-from core.spec.workspace import MAX_MODELS, Selection, TrayItem, Workspace
+from core.spec.workspace import MAX_CLAMPS, MAX_MODELS, Selection, TrayItem, Workspace
 
 VERSION = 1
 MAX_LINK = 8_000
@@ -40,7 +40,7 @@ def to_query(work: Workspace) -> dict[str, str]:
             query[name] = str(getattr(chosen, name))
     for name in ("seed", "new_tokens", "temperature"):
         if getattr(work, name) != getattr(default, name):
-            query[name] = f"{getattr(work, name):g}"
+            query[name] = str(getattr(work, name))
     if work.tray:
         query["w"] = _pack([_item_plain(item) for item in work.tray])
     return query
@@ -49,11 +49,11 @@ def to_query(work: Workspace) -> dict[str, str]:
 def from_query(query: Mapping[str, str]) -> Workspace:
     """The workspace of an address. Raises `Error` with a sentence when it cannot be read."""
     work = Workspace()
-    names = [query[key] for key in _MODEL_KEYS if query.get(key)]
-    if names:
-        work = replace(work, models=tuple(_model(name) for name in names))
+    first, *others = (query.get(key, "") for key in _MODEL_KEYS)
+    models = (_model(first) if first else work.models[0], *(_model(o) for o in others if o))
+    work = replace(work, models=models)
     if "text" in query:
-        work = replace(work, prompt=query["text"])
+        work = replace(work, prompt=_whole_text(query["text"], "text"))
     chosen = {
         name: _whole(query[name], name)
         for name in ("token", "layer", "head", "neuron")
@@ -67,7 +67,7 @@ def from_query(query: Mapping[str, str]) -> Workspace:
         temperature=_temperature(query.get("temperature", "0")),
     )
     if query.get("w"):
-        work = replace(work, tray=tuple(_item(plain) for plain in _unpack(query["w"])))
+        work = replace(work, tray=_tray(_unpack(query["w"])))
     return work
 
 
@@ -108,14 +108,14 @@ def from_session(text: str) -> Workspace:
     """Read a session file. Raises `Error` on anything else, unknown versions included."""
     try:
         plain = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Error("this is not a session file: it is not JSON") from None
     if not isinstance(plain, dict) or plain.get("kind") != SESSION_KIND:
         raise Error("this is not an Eidoscope session file")
     if plain.get("version") != VERSION:
         raise Error(f"session version {plain.get('version')!r}; this Eidoscope reads {VERSION}")
     try:
-        models = tuple(ModelRef(*map(str, model)) for model in plain["models"])[:MAX_MODELS]
+        models = tuple(_model_plain(model) for model in plain["models"])[:MAX_MODELS]
         query = {"text": str(plain["prompt"]), "temperature": str(plain["temperature"])}
         for name in ("seed", "new_tokens"):
             query[name] = str(plain[name])
@@ -123,7 +123,7 @@ def from_session(text: str) -> Workspace:
             if value is not None:
                 query[str(name)] = str(value)
         work = from_query(query)
-        tray = tuple(_item(item) for item in plain["tray"])
+        tray = _tray(plain["tray"])
     except (KeyError, TypeError, AttributeError):
         raise Error("the session file is damaged: a field is missing or of another kind") from None
     if not models:
@@ -143,7 +143,22 @@ def _model(text: str) -> ModelRef:
     revision, _, dtype = rest.partition("|")
     if not name or len(text) > 1_000:
         raise Error("the link names no model that can be read")
-    return ModelRef(name, revision, dtype)
+    return ModelRef(_whole_text(name, "model"), revision, dtype)
+
+
+def _model_plain(plain: Any) -> ModelRef:
+    if not isinstance(plain, list) or not plain or not plain[0]:
+        raise Error("the session file names a model that cannot be read")
+    return ModelRef(*(_whole_text(str(part), "model") for part in plain))
+
+
+def _whole_text(text: str, name: str) -> str:
+    """The text, unless half of a surrogate pair is in it: that can be sent to no browser."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Error(f"the {name} holds half a character (a lone surrogate); repair it") from None
+    return text
 
 
 def _whole(text: str, name: str) -> int:
@@ -175,17 +190,28 @@ def _item_plain(item: TrayItem) -> dict[str, Any]:
     return plain
 
 
+def _tray(plain: Any) -> tuple[TrayItem, ...]:
+    if not isinstance(plain, list):
+        raise Error("the clamps cannot be read: they are not a list")
+    if len(plain) > MAX_CLAMPS:
+        raise Error(f"{len(plain)} clamps; the tray holds at most {MAX_CLAMPS}")
+    return tuple(_item(item) for item in plain)
+
+
 def _item(plain: Any) -> TrayItem:
     if not isinstance(plain, dict):
         raise Error("the clamps in this link cannot be read")
+    if plain.get("kind") == "control":
+        raise Error("a control cannot stand in the tray")
     own = {key: value for key, value in plain.items() if key not in ("off", "unit")}
     change = from_plain(own)
-    if isinstance(change, Control):
-        raise Error("a control cannot stand in the tray")
+    if isinstance(change, Patch):
+        _whole_text(change.source, "source of a patch")
     unit = plain.get("unit", 0.0)
     if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 <= unit < 1e30:
         raise Error("the clamps in this link cannot be read: a unit is not a number")
-    return TrayItem(change, on=not plain.get("off", False), unit=float(unit))
+    # A control never comes here: its kind was refused above.
+    return TrayItem(cast(Change, change), on=not plain.get("off", False), unit=float(unit))
 
 
 def _pack(plain: list[dict[str, Any]]) -> str:
@@ -193,7 +219,7 @@ def _pack(plain: list[dict[str, Any]]) -> str:
     return f"{VERSION}." + base64.urlsafe_b64encode(zlib.compress(raw, 9)).decode().rstrip("=")
 
 
-def _unpack(text: str) -> list[Any]:
+def _unpack(text: str) -> Any:
     version, _, body = text.partition(".")
     if version != str(VERSION):
         raise Error(f"this link has version {version[:10]!r}; this Eidoscope reads {VERSION}")
@@ -203,10 +229,8 @@ def _unpack(text: str) -> list[Any]:
         inflate = zlib.decompressobj()
         raw = inflate.decompress(packed, MAX_TRAY_BYTES)
         plain = json.loads(raw)
-    except (binascii.Error, zlib.error, ValueError):
+    except (binascii.Error, zlib.error, ValueError, RecursionError):
         raise Error("the clamps in this link cannot be read; part of it may be missing") from None
-    if not isinstance(plain, list):
-        raise Error("the clamps in this link cannot be read")
     return plain
 
 

@@ -1,0 +1,235 @@
+"""An address restores the exact workspace, and no address can do harm."""
+
+import base64
+import json
+import random
+import zlib
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from core.spec.errors import Error
+from core.spec.interventions import Ablate, Add, Clamp, Patch, Project, Scale
+from core.spec.links import (
+    MAX_LINK,
+    from_query,
+    from_session,
+    link,
+    to_query,
+    to_session,
+    workspace_for,
+)
+from core.spec.request import ModelRef
+from core.spec.site import site
+from core.spec.workspace import MAX_CLAMPS, Selection, TrayItem, Workspace
+
+FULL = Workspace(
+    models=(ModelRef("embedded"), ModelRef("/models/a b", "step 10", "float16")),
+    prompt='She said: "a & b = <b>c</b>" – ünïcode ☃\n\tnext?',
+    selection=Selection(token=3, layer=2, head=1, neuron=512),
+    tray=(
+        TrayItem(Clamp(site("L2.neuron[17]"), 8.123456789012345), unit=3.3333333333333335),
+        TrayItem(Scale(site("L1.head[3]@4"), -0.1), on=False),
+        TrayItem(Ablate(site("L0.mlp_out"), "resample", 7)),
+        TrayItem(Add(site("L2.resid_post"), (0.1, -0.2, 1e-8), 4.0)),
+        TrayItem(Project(site("L2.resid_post"), (1.0, 0.0))),
+        TrayItem(Patch(site("L1.resid_pre"), "a “source” text")),
+        TrayItem(Clamp(site("L2.resid_post.feature[d.1:44]"), 2.0)),
+    ),
+    seed=123_456_789,
+    temperature=0.123456789012,
+    new_tokens=77,
+)
+
+
+def _through_an_address(work: Workspace) -> Workspace:
+    split = urlsplit(link("steer", work))
+    return from_query(dict(parse_qsl(split.query, keep_blank_values=True)))
+
+
+def test_the_default_state_has_a_bare_address():
+    assert to_query(Workspace()) == {}
+    assert link("steer", Workspace()) == "/steer"
+    assert link("start", Workspace()) == "/"
+    assert from_query({}) == Workspace()
+
+
+def test_an_address_restores_every_choice_exactly():
+    assert _through_an_address(FULL) == FULL
+
+
+def test_a_session_file_restores_every_choice_exactly():
+    assert from_session(to_session(FULL)) == FULL
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n", "a=b&c", "%20", "+", "\x00", "🙂" * 50])
+def test_any_prompt_survives_the_address(prompt):
+    work = Workspace(prompt=prompt)
+    assert _through_an_address(work) == work
+    assert from_session(to_session(work)) == work
+
+
+def test_plain_choices_are_readable():
+    query = to_query(replace(FULL, tray=()))
+    assert query["layer"] == "2"
+    assert query["head"] == "1"
+    assert query["model_b"] == "/models/a b|step 10|float16"
+    assert "w" not in query
+
+
+def test_a_state_too_long_for_a_browser_is_refused_with_both_numbers():
+    with pytest.raises(Error, match=f"browsers take {MAX_LINK}; save a session file"):
+        link("steer", Workspace(prompt="x" * 100_000))
+
+
+def test_what_a_notebook_means_is_what_the_page_opens():
+    work = workspace_for((ModelRef("embedded"),), "a text", (Clamp(site("L0.neuron[1]"), 2.0),))
+    assert _through_an_address(work).active() == (Clamp(site("L0.neuron[1]"), 2.0),)
+
+
+def test_a_second_model_alone_leaves_the_first_at_its_default():
+    work = from_query({"model_b": "other"})
+    assert work.models == (*Workspace().models, ModelRef("other"))
+
+
+BAD_QUERIES = [
+    {"layer": "x"},
+    {"layer": "-1"},
+    {"layer": "9" * 5000},
+    {"token": "1.5"},
+    {"head": "nan"},
+    {"neuron": "1000000000"},
+    {"seed": ""},
+    {"new_tokens": "many"},
+    {"temperature": "nan"},
+    {"temperature": "inf"},
+    {"temperature": "-1"},
+    {"temperature": "hot"},
+    {"model": "|main|"},
+    {"model": "x" * 2000},
+    {"w": "2.abc"},
+    {"w": "1."},
+    {"w": "1.!!!"},
+    {"w": "1.AAAA"},
+    {"w": "nothing"},
+]
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES, ids=lambda q: str(q)[:30])
+def test_a_bad_address_is_one_sentence(query):
+    with pytest.raises(Error) as caught:
+        from_query(query)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def _packed(plain: object) -> str:
+    raw = plain if isinstance(plain, bytes) else json.dumps(plain).encode()
+    return "1." + base64.urlsafe_b64encode(zlib.compress(raw, 9)).decode().rstrip("=")
+
+
+CLAMP = {"kind": "clamp", "site": "L0.neuron[1]", "value": 1.0}
+BAD_TRAYS = [
+    {},
+    "text",
+    [7],
+    [None],
+    [{}],
+    [{"kind": "explode", "site": "L0.neuron[1]"}],
+    [{"kind": ["clamp"], "site": "L0.neuron[1]", "value": 1.0}],
+    [CLAMP | {"extra": 1}],
+    [CLAMP | {"site": "L0.nothing"}],
+    [CLAMP | {"site": 7}],
+    [CLAMP | {"value": "NaN"}],
+    [CLAMP | {"value": 10**400}],
+    [CLAMP | {"value": None}],
+    [CLAMP | {"unit": "1"}],
+    [CLAMP | {"unit": -1}],
+    [CLAMP | {"unit": 10**400}],
+    [CLAMP] * (MAX_CLAMPS + 1),
+    [{"kind": "control", "of": CLAMP}],
+    [{"kind": "control", "of": CLAMP, "seed": "x"}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": [[1]], "coefficient": 1}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": "text", "coefficient": 1}],
+    [{"kind": "ablate", "site": "L0.head[1]", "to": "ash"}],
+    [{"kind": "ablate", "site": "L0.pattern"}],
+    [{"kind": "patch", "site": "L0.resid_post", "source": 5}],
+    b'[{"kind": "clamp", "site": "L0.neuron[1]", "value": NaN}]',
+    b"[" * 200_000,
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("plain", BAD_TRAYS, ids=lambda p: str(p)[:40])
+def test_bad_clamps_in_an_address_are_one_sentence(plain):
+    with pytest.raises(Error) as caught:
+        from_query({"w": _packed(plain)})
+    assert len(str(caught.value)) < 300
+
+
+def test_a_short_address_cannot_unfold_into_gigabytes():
+    bomb = zlib.compress(b" " * 50_000_000, 9)
+    text = "1." + base64.urlsafe_b64encode(bomb).decode()
+    with pytest.raises(Error, match="cannot be read"):
+        from_query({"w": text})
+
+
+def test_damaged_addresses_are_read_or_refused_never_a_fault():
+    whole = to_query(FULL)["w"]
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(400):
+        at = rng.randrange(2, len(whole))
+        damaged = whole[:at] + rng.choice("ABCxyz019-_") + whole[at + rng.randrange(3) :]
+        try:
+            from_query({"w": damaged})
+        except Error:
+            refused += 1
+    assert refused > 350
+
+
+GOOD = json.loads(to_session(FULL))
+BAD_SESSIONS = [
+    "",
+    "not json",
+    "[]",
+    "7",
+    "[" * 200_000,
+    json.dumps({}),
+    json.dumps(GOOD | {"kind": "other"}),
+    json.dumps(GOOD | {"version": 2}),
+    json.dumps(GOOD | {"models": []}),
+    json.dumps(GOOD | {"models": [[]]}),
+    json.dumps(GOOD | {"models": ["abc"]}),
+    json.dumps(GOOD | {"models": [["", "", ""]]}),
+    json.dumps(GOOD | {"models": 7}),
+    json.dumps(GOOD | {"tray": 7}),
+    json.dumps(GOOD | {"tray": [CLAMP] * (MAX_CLAMPS + 1)}),
+    json.dumps(GOOD | {"selection": []}),
+    json.dumps(GOOD | {"selection": {"layer": "x"}}),
+    json.dumps(GOOD | {"temperature": None}),
+    json.dumps({key: value for key, value in GOOD.items() if key != "seed"}),
+]
+
+
+@pytest.mark.parametrize("text", BAD_SESSIONS, ids=lambda t: t[:40])
+def test_a_bad_session_file_is_one_sentence(text):
+    with pytest.raises(Error) as caught:
+        from_session(text)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("field", ["prompt", "patch", "model"])
+def test_half_a_character_is_refused_with_a_sentence(field):
+    """A lone surrogate cannot be sent to a browser, so it may not enter a workspace."""
+    half = "a\ud800b"
+    work = {
+        "prompt": Workspace(prompt=half),
+        "patch": Workspace(tray=(TrayItem(Patch(site("L0.resid_post"), half)),)),
+        "model": Workspace(models=(ModelRef(half),)),
+    }[field]
+    with pytest.raises(Error, match="lone surrogate"):
+        from_session(to_session(work))
+    with pytest.raises(Error, match="lone surrogate"):
+        from_query(to_query(work))
