@@ -1,0 +1,1 @@
+"""Texts the product works on: readers for a user's own corpora, and the generated concept world."""
