@@ -1,0 +1,31 @@
+"""Every kind of answer, by the name of its analysis. One line each."""
+
+from core.results.attention import AttentionResult
+from core.results.base import Result
+from core.results.card import CardResult
+from core.results.dose import DoseResult
+from core.results.head_effect import HeadEffect
+from core.results.lens import LensResult
+from core.results.next_tokens import NextTokens
+from core.results.steer import SteerResult
+from core.results.token_neurons import TokenNeurons
+from core.spec.errors import Error
+
+RESULTS: dict[str, type[Result]] = {
+    "attention": AttentionResult,
+    "card": CardResult,
+    "dose": DoseResult,
+    "head_effect": HeadEffect,
+    "lens": LensResult,
+    "next_tokens": NextTokens,
+    "steer": SteerResult,
+    "token_neurons": TokenNeurons,
+}
+
+
+def result_class(name: str) -> type[Result]:
+    """The class of the answers of this analysis. Raises `Error` for a name unknown here."""
+    try:
+        return RESULTS[name]
+    except KeyError:
+        raise Error(f"no answers of kind {name[:40]!r}; known are {', '.join(RESULTS)}") from None
