@@ -66,5 +66,5 @@ def number(value: Any, *, sign: bool = False) -> str:
 
 
 def count(n: int, one: str, many: str = "") -> str:
-    """ "1 token", "2 tokens", "2,048 tokens". """
+    """ "1 token", "2 tokens", "2,048 tokens"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -1,0 +1,74 @@
+"""Query by key: where one head looks on a text."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures import grid
+from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, laid_out
+from core.figures.wording import count, number, token
+from core.results.attention import AttentionResult
+from core.spec.errors import Error
+
+MOST = 256  # tokens
+MOST_WEIGHTS = 128  # up to here the hover says the weight itself, beyond it n/255
+
+
+def figure(result: AttentionResult, look: Look) -> go.Figure:
+    """Row = the token that looks (read downwards), column = the token looked at.
+
+    The 8-bit weights are sent as they are; the colour bar says what they stand for.
+    """
+    n = len(result.tokens)
+    if n > MOST:
+        raise Error(
+            f"the attention grid is drawn for up to {MOST} tokens, this text has {n}; "
+            "use the token strip, or a shorter text"
+        )
+    exact = n <= MOST_WEIGHTS
+    fig = go.Figure(
+        grid.cells(
+            result.pattern.astype("uint8"),
+            scale=UNSIGNED,
+            limits=(0, 255),
+            hovertemplate="token %{y} looks at token %{x}<br>weight "
+            + ("%{customdata:.2f}" if exact else "%{z}/255")
+            + "<extra></extra>",
+            customdata=result.pattern.astype("float32") / 255 if exact else None,
+            bar=colour_bar(
+                "attention weight",
+                look,
+                tickvals=[0, 63.75, 127.5, 191.25, 255],
+                ticktext=["0", "0.25", "0.5", "0.75", "1"],
+            ),
+        )
+    )
+    side = max(220, min(560, n * (22 if n <= 24 else 8)))
+    laid_out(
+        fig,
+        look,
+        title=title(result),
+        height=TOP + side + BOTTOM + grid.label_room(result.tokens),
+    )
+    fig.update_xaxes(**grid.token_axis(result.tokens, "looked at (key)"))
+    fig.update_yaxes(**grid.token_axis(result.tokens, "looks (query)", upright=True))
+    fig.update_yaxes(range=[n - 0.5, -0.5])
+    return fig
+
+
+def title(result: AttentionResult) -> str:
+    """Where the last token looks most, as the figure says it (escaped)."""
+    row = result.pattern[-1]
+    key = int(row.argmax())
+    return (
+        f"L{result.layer}.head[{result.head}]: “{token(result.tokens[-1], 12)}” looks at "
+        f"“{token(result.tokens[key], 12)}” ({number(row[key] / 255)})"
+    )
+
+
+def caption(result: AttentionResult) -> str:
+    """The control and the sample, in words."""
+    return (
+        f"control, uniform attention: {number(result.uniform[-1])} per token at the last query; "
+        f"mean entropy {number(np.mean(result.entropy))} nats; "
+        f"1 text of {count(len(result.tokens), 'token')}"
+    )

@@ -1,0 +1,122 @@
+"""Layer by head: what each head causes, with the random control drawn on the same scale."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.figures import grid
+from core.figures.theme import BOTTOM, TOP, Look, colour, colour_bar, laid_out, signed
+from core.figures.wording import count, number, token
+from core.results.head_effect import HeadEffect
+
+MOST_CONTROL_HEADS = 16  # more heads: the control stands in the hover and the caption alone
+
+
+def figure(result: HeadEffect, look: Look, *, limit: float | None = None) -> go.Figure:
+    """Red helps the answer, blue hurts it; layer 0 at the bottom.
+
+    limit  the |effect| of full colour in nats, when several maps stand side by side
+    """
+    n_layers, n_heads = result.effect.shape
+    most = limit or _limit(result)
+    beside = n_heads <= MOST_CONTROL_HEADS
+    fig = make_subplots(
+        rows=1,
+        cols=2 if beside else 1,
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+        column_widths=[0.62, 0.38] if beside else None,
+    )
+    hover = _hover(result)
+    bar = colour_bar("log p, head kept − ablated (nats)", look)
+    maps = [(result.effect, bar), (result.control, None)] if beside else [(result.effect, bar)]
+    few = n_heads <= 12 and n_layers <= grid.MOST_TEXT_ROWS
+    for column, (z, own_bar) in enumerate(maps, 1):
+        fig.add_trace(
+            grid.cells(
+                z.astype("float32"),
+                scale=signed(look),
+                limits=(-most, most),
+                hover=hover,
+                text=_values(z) if few and own_bar else None,
+                bar=own_bar,
+            ),
+            row=1,
+            col=column,
+        )
+    laid_out(fig, look, title=title(result), height=TOP + 20 + grid.rows_height(n_layers) + BOTTOM)
+    fig.update_layout(margin={"t": TOP + 20})
+    fig.update_yaxes(**grid.number_axis(n_layers, "layer", names=True))
+    fig.update_yaxes(title_text="", col=2)
+    fig.update_xaxes(**grid.number_axis(n_heads, "head"))
+    if beside:
+        _heading(fig, "effect of the head", "x domain", look)
+        _heading(fig, "control: random direction", "x2 domain", look)
+    return fig
+
+
+def title(result: HeadEffect) -> str:
+    """The head that moves the answer most, as the figure says it (escaped)."""
+    layer, head = strongest(result)
+    effect = float(result.effect[layer, head])
+    verb = "falls" if effect > 0 else "rises"
+    return (
+        f"Without L{layer}.head[{head}], log p of “{token(result.answer)}” {verb} by "
+        f"{number(abs(effect))} nats (control {number(result.control[layer, head], sign=True)})"
+    )
+
+
+def caption(result: HeadEffect) -> str:
+    """The control and the sample, in words."""
+    size = float(np.abs(result.control).mean())
+    return (
+        f"ablated to {result.to}; control, a random direction inside another head of the layer, "
+        f"{number(size)} nats on average (mean of {result.n_controls}); "
+        f"{count(result.n_texts, 'text')}, token {result.position}"
+    )
+
+
+def strongest(result: HeadEffect) -> tuple[int, int]:
+    """(layer, head) of the largest |effect|."""
+    layer, head = np.unravel_index(np.abs(result.effect).argmax(), result.effect.shape)
+    return int(layer), int(head)
+
+
+def _limit(result: HeadEffect) -> float:
+    most = max(float(np.abs(result.effect).max()), float(np.abs(result.control).max()))
+    return most or 1.0
+
+
+def _values(z: np.ndarray) -> np.ndarray:
+    return np.array([[number(round(float(v), 2), sign=True) for v in row] for row in z], object)
+
+
+def _hover(result: HeadEffect) -> np.ndarray:
+    n_layers, n_heads = result.effect.shape
+    return np.array(
+        [
+            [
+                f"<b>L{layer}.head[{head}]</b><br>effect "
+                f"{number(result.effect[layer, head], sign=True)} nats"
+                f"<br>control {number(result.control[layer, head], sign=True)} nats"
+                f"<br>KL(kept ‖ ablated) {number(result.kl[layer, head])} nats"
+                for head in range(n_heads)
+            ]
+            for layer in range(n_layers)
+        ],
+        dtype=object,
+    )
+
+
+def _heading(fig: go.Figure, words: str, domain: str, look: Look) -> None:
+    fig.add_annotation(
+        text=words,
+        x=0,
+        y=1,
+        xref=domain,
+        yref="paper",
+        xanchor="left",
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 12, "color": colour("muted", look)},
+    )

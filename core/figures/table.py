@@ -1,0 +1,55 @@
+"""The one table of figures: which module draws the answer of which analysis."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import plotly.graph_objects as go
+
+from core.figures import (
+    attention,
+    dose,
+    head_effect,
+    lens,
+    next_tokens,
+    steer,
+    token_neurons,
+)
+from core.figures.theme import Look
+from core.results.base import Result
+from core.spec.errors import Error
+
+# Every module has figure(result, look, **chosen), title(result) and caption(result).
+MODULES: dict[str, ModuleType] = {
+    "attention": attention,
+    "dose": dose,
+    "head_effect": head_effect,
+    "lens": lens,
+    "next_tokens": next_tokens,
+    "steer": steer,
+    "token_neurons": token_neurons,
+}
+
+FIGURES: dict[str, Callable[..., go.Figure]] = {
+    name: module.figure for name, module in MODULES.items()
+}
+
+
+def figure(result: Result, look: Look | None = None, **chosen: object) -> go.Figure:
+    """The figure of any answer, as the pages draw it. Raises `Error` where there is none."""
+    fig: go.Figure = _module(result).figure(result, look or Look(), **chosen)
+    return fig
+
+
+def caption(result: Result) -> str:
+    """The control and the sample of any answer, in words (plain text)."""
+    words: str = _module(result).caption(result)
+    return words
+
+
+def _module(result: Result) -> ModuleType:
+    if result.name not in MODULES:
+        raise Error(
+            f"there is no figure for {result.name or 'this'!r}; figures exist for "
+            f"{', '.join(MODULES)}; every answer has .to_frame()"
+        )
+    return MODULES[result.name]
