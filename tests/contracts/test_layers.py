@@ -40,7 +40,8 @@ SPEC = Row(("core.spec", "core.home"))
 JOBS = Row(
     (
         *("numpy", "psutil"),
-        *("core.spec", "core.home", "core.results", "core.jobs", "core.store", "core.status"),
+        *("core.spec", "core.home", "core.results", "core.store", "core.status"),
+        *("core.jobs", "core.answers", "core.queue", "core.worker"),
     ),
     late=("torch", "kernels", "core.analyses", *ENGINE),
 )
@@ -63,7 +64,10 @@ TABLE: dict[str, Row] = {
     "core.figures": Row(
         ("numpy", "pandas", "plotly", "core.spec", "core.results", "core.figures"),
     ),
+    "core.answers": JOBS,
     "core.jobs": JOBS,
+    "core.queue": JOBS,
+    "core.worker": JOBS,
     "core.store": JOBS,
     "core.status": JOBS,
     "core.analyses": Row(
@@ -76,7 +80,10 @@ TABLE: dict[str, Row] = {
     "core.models": MODEL_ROOM,
     "core.dictionaries": MODEL_ROOM,
     "core.corpus": Row(
-        ("numpy", "pandas", "pyarrow", "duckdb", "core.spec", "core.home", "core.corpus")
+        (
+            *("numpy", "pandas", "pyarrow", "duckdb"),
+            *("core.spec", "core.home", "core.corpus", "core.models"),
+        )
     ),
     "core.api": Row(
         (
@@ -176,7 +183,8 @@ def test_the_rows_are_those_of_the_document():
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[^|]*?) \|", text, re.MULTILINE)
     told = {module_of(folder) for row in rows for folder in re.findall(r"`([^`]+)`", row)}
-    unnamed = {"core", "core.api", "core.corpus", "core.dictionaries", "core.recent"}
+    unnamed = {"core", "core.answers", "core.api", "core.corpus", "core.dictionaries"}
+    unnamed |= {"core.queue", "core.recent", "core.worker"}
     assert told - set(TABLE) == set()
     assert set(TABLE) - told <= unnamed
 
