@@ -1,0 +1,38 @@
+"""The built-in reference text: what observed maxima and resampling are measured on."""
+
+from core.home import ASSETS
+from core.models.loaded import Loaded
+from core.models.tokens import encode
+from core.spec.errors import Error
+
+REFERENCE = ASSETS / "corpus" / "reference.txt"
+MAX_TOKENS = 256
+
+
+def reference_chunks(loaded: Loaded) -> list[list[int]]:
+    """The reference text in paragraphs of token ids, each short enough for the model."""
+    limit = min(loaded.n_ctx or MAX_TOKENS, MAX_TOKENS)
+    chunks = [encode_cut(loaded, text, limit) for text in _paragraphs()]
+    return [chunk for chunk in chunks if len(chunk) > 1]
+
+
+def reference_text(loaded: Loaded) -> str:
+    """The first paragraph that the model can take whole."""
+    limit = min(loaded.n_ctx or MAX_TOKENS, MAX_TOKENS)
+    for text in _paragraphs():
+        if len(loaded.tokenizer(text)["input_ids"]) <= limit:
+            return text
+    raise Error(f"no paragraph of the reference text fits into {limit} tokens")
+
+
+def _paragraphs() -> list[str]:
+    """Paragraphs are set apart by an empty line; lines that begin with # say where they are from."""
+    lines = REFERENCE.read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+
+
+def encode_cut(loaded: Loaded, text: str, limit: int) -> list[int]:
+    """Token ids of a text, cut to the limit."""
+    ids = loaded.tokenizer(text, truncation=True, max_length=limit)["input_ids"]
+    return ids if ids else encode(loaded, text)

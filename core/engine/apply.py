@@ -1,0 +1,201 @@
+"""What each intervention does to the values at its site: one `case` a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.engine.writes import write_matrix, write_norms
+from core.models.loaded import Loaded
+from core.spec.errors import Error
+from core.spec.interventions import (
+    Ablate,
+    Add,
+    Clamp,
+    Control,
+    Intervention,
+    Patch,
+    Project,
+    Scale,
+)
+from core.spec.site import HEADS, STREAM, Site
+
+
+@dataclass
+class Moment:
+    """Where in the text a hook stands, and what must be remembered between decoding steps.
+
+    `tokens` are in this step and `offset` lie in the cache already; `sources` holds what patches and resampling put
+    in; `means` the means taken over the prompt, by change.
+    """
+
+    loaded: Loaded
+    tokens: int = 0
+    offset: int = 0
+    sources: Mapping[Intervention, Tensor] = field(default_factory=dict)
+    means: dict[Any, Tensor] = field(default_factory=dict)
+
+
+def changed(change: Intervention, values: Tensor, length: int, row: int, at: Moment) -> Tensor:
+    """One row of a site's values after one change; `values` is owned by the caller.
+
+    values [token, ...] at the whole component; `length` real tokens of the row (the rest is
+    padding). Returns the same tensor, edited in place.
+    """
+    if isinstance(change, Control):
+        before = values.clone()
+        moved = changed(change.of, values, length, row, at) - before
+        return before + _disguised(moved, change, at.loaded)
+    target = _target(change.site, values, at.offset)
+    if target is None:
+        return values
+    if change.site.dictionary:
+        _change_feature(change, target, at.loaded)
+    else:
+        _change(change, target, values, length, row, at)
+    return values
+
+
+def _target(site: Site, values: Tensor, offset: int) -> Tensor | None:
+    """The part of the values that the site names, as a view; None when it is not in this step."""
+    if site.position is not None:
+        local = site.position - offset
+        if not 0 <= local < values.shape[0]:
+            return None
+        values = values[local : local + 1]
+    if site.unit is None or site.dictionary:
+        return values
+    return values[:, site.unit]
+
+
+def _change(
+    change: Intervention, target: Tensor, values: Tensor, length: int, row: int, at: Moment
+) -> None:
+    match change:
+        case Clamp(value=value):
+            target.fill_(value)
+        case Scale(factor=factor):
+            target.mul_(factor)
+        case Ablate(to="zero"):
+            target.zero_()
+        case Ablate(to="mean"):
+            target.copy_(_mean(change, values, length, row, at).expand_as(target))
+        case Ablate(to="resample"):
+            target.copy_(at.sources[change].to(target).expand_as(target))
+        case Add(direction=direction, coefficient=coefficient):
+            target.add_(coefficient * _vector(direction, target, change.site))
+        case Project(direction=direction):
+            vector = _vector(direction, target, change.site)
+            unit = vector / torch.linalg.vector_norm(vector)
+            flat = target.reshape(target.shape[0], -1)
+            share = flat @ unit.reshape(-1)
+            target.sub_(share.reshape(-1, *[1] * (target.ndim - 1)) * unit)
+        case Patch():
+            _patch(change, target, at)
+        case _:
+            raise TypeError(f"no meaning for {change!r}")
+
+
+def _vector(direction: tuple[float, ...], target: Tensor, site: Site) -> Tensor:
+    """The direction in the shape of one token's values."""
+    wanted = target[0].numel() if target.ndim > 1 else 1
+    if len(direction) != wanted:
+        raise Error(f"{site}: the direction has {len(direction)} numbers, the site {wanted}")
+    vector = torch.tensor(direction, dtype=target.dtype, device=target.device)
+    return vector.reshape(target.shape[1:])
+
+
+def _mean(change: Ablate, values: Tensor, length: int, row: int, at: Moment) -> Tensor:
+    """Mean over the text's tokens of what arrives here; in decoding that of the prompt."""
+    key = (row, change)
+    if key not in at.means:
+        whole = values[:length].mean(dim=0, keepdim=True)
+        unit = change.site.unit
+        at.means[key] = whole.clone() if unit is None else whole[:, unit].clone()
+    return at.means[key]
+
+
+def _patch(change: Patch, target: Tensor, at: Moment) -> None:
+    source = at.sources[change].to(target)
+    if change.site.position is not None:
+        target.copy_(source)
+        return
+    tokens = target.shape[0]
+    if at.offset:
+        return  # new tokens have no counterpart in the source text
+    if source.shape[0] != tokens:
+        raise Error(
+            f"{change.site}: the source text has {source.shape[0]} tokens, this text {tokens}; "
+            "name a position (…@3) or use texts of equal length"
+        )
+    target.copy_(source)
+
+
+def _change_feature(change: Intervention, stream: Tensor, loaded: Loaded) -> None:
+    """Move one feature along its decoder direction; the reconstruction error stays as it is."""
+    site = change.site
+    dictionary = loaded.dictionaries.get(site.dictionary)
+    if dictionary is None:
+        raise Error(f"{site}: no dictionary {site.dictionary!r} is loaded for {loaded.name}")
+    direction = dictionary.decoder_row(site.unit).to(stream)
+    now = dictionary.feature(stream, site.unit).to(stream)  # [token]
+    match change:
+        case Clamp(value=value):
+            wanted = torch.full_like(now, value)
+        case Scale(factor=factor):
+            wanted = now * factor
+        case Ablate(to="zero"):
+            wanted = torch.zeros_like(now)
+        case _:
+            raise Error(f"{site}: a feature can be clamped, scaled or ablated to zero")
+    stream.add_((wanted - now)[:, None] * direction)
+
+
+def _disguised(moved: Tensor, control: Control, loaded: Loaded) -> Tensor:
+    """A random movement that shifts the residual stream as far, token by token."""
+    site = control.of.site
+    generator = torch.Generator().manual_seed(control.seed * 9_973 + site.layer + 1)
+    if site.component in STREAM:
+        length = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
+        return length * _random_unit(moved.shape[-1:], generator, moved)
+    if site.component in HEADS:
+        return _other_heads(moved, site, generator, loaded)
+    return _other_neurons(moved, site, generator, loaded)
+
+
+def _random_unit(shape: torch.Size, generator: torch.Generator, like: Tensor) -> Tensor:
+    vector = torch.randn(shape, generator=generator)
+    return (vector / torch.linalg.vector_norm(vector)).to(like)
+
+
+def _other_neurons(
+    moved: Tensor, site: Site, generator: torch.Generator, loaded: Loaded
+) -> Tensor:
+    """The same shift on other neurons, scaled by the lengths of their write vectors."""
+    norms = write_norms(loaded, site).to(moved)
+    partner = torch.randperm(moved.shape[-1], generator=generator).to(moved.device)
+    if site.unit is not None and partner[site.unit] == site.unit and len(partner) > 1:
+        partner = partner.roll(1)
+    scaled = moved * norms / norms[partner].clamp_min(1e-12)
+    result = torch.zeros_like(moved)
+    return result.index_copy_(-1, partner, scaled)
+
+
+def _other_heads(moved: Tensor, site: Site, generator: torch.Generator, loaded: Loaded) -> Tensor:
+    """A random direction inside another head (all heads: inside each), scaled in the stream."""
+    write = write_matrix(loaded, site).to(moved)  # [head, d_head, d_model]
+    heads, width = moved.shape[1:]
+    distance = torch.linalg.vector_norm(
+        torch.einsum("thd,hdm->tm", moved, write), dim=-1, keepdim=True
+    )
+    direction = torch.randn(heads, width, generator=generator).to(moved)
+    if site.unit is not None:
+        steps = int(torch.randint(1, max(2, heads), (1,), generator=generator))
+        other = (site.unit + steps) % heads
+        keep = torch.zeros(heads, 1, device=moved.device, dtype=moved.dtype)
+        keep[other] = 1.0
+        direction = direction * keep
+    reach = torch.linalg.vector_norm(torch.einsum("hd,hdm->m", direction, write))
+    return (distance / reach.clamp_min(1e-12))[..., None] * direction

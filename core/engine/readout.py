@@ -1,0 +1,83 @@
+"""From the residual stream to logits: final norm, unembedding, scales and caps."""
+
+import torch
+from torch import Tensor, nn
+
+from core.models.loaded import Loaded, weight
+from core.spec.errors import Error
+
+
+def normed(loaded: Loaded, stream: Tensor) -> Tensor:
+    """The stream through the final norm, its statistics taken from the stream itself."""
+    norm = loaded.stacks[""].norm
+    return stream if norm is None else norm(stream)  # type: ignore[no-any-return]
+
+
+def unembed(loaded: Loaded, stream: Tensor) -> Tensor:
+    """Logits [..., d_vocab] of stream states [..., d_model], as the model itself would say them.
+
+    The last block's resid_post gives exactly the model's logits (a check at load).
+    """
+    if loaded.head is None:
+        raise Error(f"{loaded.name} has no head for predictions, so there is no lens")
+    family, config = loaded.row, loaded.config
+    state = normed(loaded, stream)
+    if family.tied_scale and getattr(config, family.tied_scale, False):
+        state = state * loaded.d_model**-0.5
+    logits: Tensor = loaded.head(state)
+    if family.logit_scale and getattr(config, family.logit_scale, None) is not None:
+        logits = logits * getattr(config, family.logit_scale)
+    if family.logit_divisor:
+        logits = logits / getattr(config, family.logit_divisor)
+    cap = getattr(config, family.logit_cap, None) if family.logit_cap else None
+    return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+def reading_matrix(loaded: Loaded) -> Tensor:
+    """The linear part of reading a written direction: [d_vocab, d_model] in float32.
+
+    A direction's score for a token is `matrix @ direction`: the direction centred for
+    LayerNorm models, times the final norm's effective weight, times the unembedding. No bias,
+    no cap. Built once per model.
+    """
+    if "reading" not in loaded.memo:
+        embeddings = loaded.module.get_output_embeddings()  # type: ignore[operator]
+        if embeddings is None or loaded.row.head:
+            raise Error(f"{loaded.name} has no plain unembedding to read directions with")
+        matrix = weight(embeddings)
+        assert matrix is not None
+        norm = loaded.stacks[""].norm
+        if norm is not None:
+            matrix = matrix * norm_weight(loaded, norm)
+            if centres(norm):
+                matrix = matrix - matrix.mean(dim=1, keepdim=True)
+        loaded.memo["reading"] = matrix
+    reading: Tensor = loaded.memo["reading"]
+    return reading
+
+
+def norm_weight(loaded: Loaded, norm: nn.Module) -> Tensor:
+    """Effective weight of a norm [d_model]: Gemma stores it minus one."""
+    value = weight(norm)
+    if value is None:
+        return torch.ones(loaded.d_model, device=loaded.device)
+    return value + loaded.row.norm_offset
+
+
+def centres(norm: nn.Module) -> bool:
+    """LayerNorm removes the mean, RMSNorm does not; told by behaviour, not by name."""
+    probe = torch.ones(1, _width(norm))
+    parameter = next(norm.parameters(), None)
+    if parameter is not None:
+        probe = probe.to(device=parameter.device, dtype=parameter.dtype)
+    bias = getattr(norm, "bias", None)
+    with torch.inference_mode():
+        answer = norm(probe)
+    return bool((answer - (0 if bias is None else bias)).abs().max() < 1e-2)
+
+
+def _width(norm: nn.Module) -> int:
+    parameter = next(norm.parameters(), None)
+    if parameter is not None:
+        return int(parameter.shape[0])
+    return int(norm.normalized_shape[0])  # type: ignore[index,arg-type]

@@ -1,0 +1,39 @@
+"""The definition: scores of a tile of directions, then a stable sort's first and last k."""
+
+import torch
+from torch import Tensor
+
+# A tile of scores [direction, token] stays below this many numbers (64 MB in float32).
+TILE = 16_000_000
+
+
+def run(
+    directions: Tensor, unembedding: Tensor, k: int, n_tokens: int = 0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    words = unembedding[: n_tokens or len(unembedding)]
+    if not 1 <= k <= len(words):
+        raise ValueError(f"k must lie between 1 and {len(words)}, got {k}")
+    rows = max(1, TILE // len(words))
+    parts = [_tile(tile, words, k) for tile in directions.split(rows)]
+    if not parts:
+        parts = [_tile(directions, words, k)]
+    return tuple(torch.cat(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
+
+
+def _tile(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    scores = (directions @ words.T).float()
+    top, top_ids = _first(scores, k)
+    bottom, bottom_ids = _first(-scores, k)
+    return top, top_ids, -bottom, bottom_ids
+
+
+def _first(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest per row; among equal values the lower id first, which topk alone leaves open."""
+    values, ids = scores.topk(k, dim=-1)
+    edge = values[:, -1:]
+    if bool(((scores == edge).sum(-1) > (values == edge).sum(-1)).any()) or bool(
+        (values[:, 1:] == values[:, :-1]).any()
+    ):
+        values, ids = scores.sort(dim=-1, descending=True, stable=True)
+        values, ids = values[:, :k], ids[:, :k]
+    return values, ids
