@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, laid_out
+from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn
 from core.figures.wording import count, number, token
 from core.results.attention import AttentionResult
 from core.spec.errors import Error
@@ -25,34 +25,31 @@ def figure(result: AttentionResult, look: Look) -> go.Figure:
             "use the token strip, or a shorter text"
         )
     exact = n <= MOST_WEIGHTS
-    fig = go.Figure(
-        grid.cells(
-            result.pattern.astype("uint8"),
-            scale=UNSIGNED,
-            limits=(0, 255),
-            hovertemplate="token %{y} looks at token %{x}<br>weight "
-            + ("%{customdata:.2f}" if exact else "%{z}/255")
-            + "<extra></extra>",
-            customdata=result.pattern.astype("float32") / 255 if exact else None,
-            bar=colour_bar(
-                "attention weight",
-                look,
-                tickvals=[0, 63.75, 127.5, 191.25, 255],
-                ticktext=["0", "0.25", "0.5", "0.75", "1"],
-            ),
-        )
+    weights = grid.cells(
+        result.pattern.astype("uint8"),
+        scale=UNSIGNED,
+        limits=(0, 255),
+        hovertemplate="token %{y} looks at token %{x}<br>weight "
+        + ("%{customdata:.2f}" if exact else "%{z}/255")
+        + "<extra></extra>",
+        customdata=result.pattern.astype("float32") / 255 if exact else None,
+        bar=colour_bar(
+            "attention weight",
+            look,
+            tickvals=[0, 63.75, 127.5, 191.25, 255],
+            ticktext=["0", "0.25", "0.5", "0.75", "1"],
+        ),
     )
     side = max(220, min(560, n * (22 if n <= 24 else 8)))
-    laid_out(
-        fig,
+    return drawn(
+        [weights],
         look,
         title=title(result),
         height=TOP + side + BOTTOM + grid.label_room(result.tokens),
+        xaxis=grid.token_axis(result.tokens, "looked at (key)"),
+        yaxis=grid.token_axis(result.tokens, "looks (query)", upright=True)
+        | {"range": [n - 0.5, -0.5]},
     )
-    fig.update_xaxes(**grid.token_axis(result.tokens, "looked at (key)"))
-    fig.update_yaxes(**grid.token_axis(result.tokens, "looks (query)", upright=True))
-    fig.update_yaxes(range=[n - 0.5, -0.5])
-    return fig
 
 
 def title(result: AttentionResult) -> str:

@@ -1,10 +1,11 @@
 """Dose and response: what happens as one clamp gets stronger, against random controls."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from core.figures.theme import Look, colour, faint, laid_out
+from core.figures.theme import Look, colour, drawn, faint, note
 from core.figures.wording import count, escaped, number, quoted
 from core.results.dose import DoseResult
 
@@ -17,31 +18,27 @@ def figure(result: DoseResult, look: Look) -> go.Figure:
     Grey band: the controls' range. Shaded: the natural range |stop| <= 1. Bar on top: the
     usable band. Diamond: the tray's own strength.
     """
-    fig = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.68, 0.32]
-    )
-    for trace in (*_control(result, look), _response(result, look)):
-        fig.add_trace(trace, row=1, col=1)
-    for trace in _kl(result, look):
-        fig.add_trace(trace, row=2, col=1)
-    laid_out(fig, look, title=title(result), height=HEIGHT)
-    fig.update_layout(
+    shapes, notes = _regions(result, look)
+    unit = f"strength (1 = {number(result.unit)}, the largest activation observed)"
+    return drawn(
+        [*_control(result, look), _response(result, look), *_kl(result, look)],
+        look,
+        title=title(result),
+        height=HEIGHT,
         showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1.04, "yanchor": "bottom", "font": {"size": 12}},
+        legend={"y": 1.05},
         margin={"t": 84, "r": 16},
-        hovermode="closest",
+        shapes=shapes,
+        annotations=notes,
+        xaxis={"anchor": "y2", "title": {"text": unit}},
+        yaxis={"domain": [0.36, 1], "title": {"text": "probability"}, "range": [0, 1.02]},
+        yaxis2={
+            "domain": [0, 0.3],
+            "title": {"text": "KL (nats)"},
+            "rangemode": "tozero",
+            "nticks": 4,
+        },
     )
-    fig.update_xaxes(zeroline=False, showgrid=True)
-    fig.update_xaxes(
-        title=f"strength (1 = {number(result.unit)}, the largest activation observed)",
-        row=2,
-        col=1,
-    )
-    fig.update_yaxes(title="probability", range=[0, 1.02], row=1, col=1)
-    fig.update_yaxes(title="KL (nats)", rangemode="tozero", nticks=4, row=2, col=1)
-    _regions(fig, result, look)
-    _current(fig, result, look)
-    return fig
 
 
 def title(result: DoseResult) -> str:
@@ -111,7 +108,7 @@ def _control(result: DoseResult, look: Look) -> list[go.Scatter]:
 
 
 def _kl(result: DoseResult, look: Look) -> list[go.Scatter]:
-    shared = {"x": result.stop, "showlegend": False, "mode": "lines"}
+    shared = {"x": result.stop, "yaxis": "y2", "showlegend": False, "mode": "lines"}
     line = "strength %{x:+.3~g}<br>KL %{y:.3g} nats per token"
     return [
         go.Scatter(
@@ -129,86 +126,36 @@ def _kl(result: DoseResult, look: Look) -> list[go.Scatter]:
     ]
 
 
-def _regions(fig: go.Figure, result: DoseResult, look: Look) -> None:
-    """The natural range behind both plots, the usable band as a bar, the KL limit as a line."""
-    fig.add_vrect(
-        x0=-1, x1=1, row="all", col=1, line_width=0, layer="below", fillcolor=colour("panel", look)
-    )
-    fig.add_annotation(
-        text="natural range",
-        x=-1,
-        y=1,
-        xref="x",
-        yref="y domain",
-        xanchor="left",
-        yanchor="top",
-        showarrow=False,
-        font={"size": 11, "color": colour("muted", look)},
-    )
+def _regions(result: DoseResult, look: Look) -> tuple[list[Any], list[Any]]:
+    """(shapes, notes): natural range, usable band, the KL limit, the tray's own strength."""
+    own, limit = colour("clamped", look), colour("warning", look)
+    top: dict[str, Any] = {"xref": "x", "yref": "y domain", "yanchor": "top", "y": 1}
+    shapes: list[Any] = [_upright(-1, 1, fillcolor=colour("panel", look), layer="below")]
+    notes = [note("natural range", look, x=-1, xanchor="left", **top)]
     if result.band:
         low, high = result.band
-        pad = 0.06 if low == high else 0.0
-        fig.add_shape(
-            type="rect",
-            x0=low - pad,
-            x1=high + pad,
-            y0=1.0,
-            y1=1.03,
-            xref="x",
-            yref="y domain",
-            line_width=0,
-            fillcolor=colour("clamped", look),
-        )
-        fig.add_vrect(
-            x0=low - pad,
-            x1=high + pad,
-            row="all",
-            col=1,
-            line_width=0,
-            layer="below",
-            fillcolor=faint("clamped", look, 0.1),
-        )
-        fig.add_annotation(
-            text="usable",
-            x=(low + high) / 2,
-            y=1.03,
-            xref="x",
-            yref="y domain",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 11, "color": colour("clamped", look)},
-        )
-    fig.add_hline(
-        y=result.kl_limit,
-        row=2,
-        col=1,
-        line={"color": colour("warning", look), "width": 1, "dash": "dot"},
-        annotation_text="limit",
-        annotation_position="top left",
-        annotation_font={"size": 11, "color": colour("warning", look)},
-    )
+        pad = 0.06 if low == high else 0.0  # one stop still gets a width
+        low, high = low - pad, high + pad
+        shapes.append(_upright(low, high, fillcolor=faint("clamped", look, 0.1), layer="below"))
+        bar = _upright(low, high, fillcolor=own) | {"yref": "y domain", "y0": 1, "y1": 1.03}
+        shapes.append(bar)
+        above = top | {"y": 1.03, "yanchor": "bottom"}
+        notes.append(note("usable", look, "clamped", x=(low + high) / 2, **above))
+    line = {"color": limit, "width": 1, "dash": "dot"}
+    level = {"y0": result.kl_limit, "y1": result.kl_limit, "yref": "y2"}
+    shapes.append({"type": "line", "x0": 0, "x1": 1, "xref": "x domain", **level, "line": line})
+    at = {"x": 0, "xref": "x domain", "y": result.kl_limit, "yref": "y2"}
+    notes.append(note("limit", look, "warning", xanchor="left", yanchor="bottom", **at))
+    if result.stop.min() <= result.current <= result.stop.max():
+        dashes = {"color": own, "width": 1.2, "dash": "longdash"}
+        shapes.append(_upright(result.current, result.current, line=dashes))
+        words = f"now [{number(result.current, sign=True)}]"
+        at = {"x": result.current, "xref": "x", "y": 0, "yref": "y domain", "xshift": 4}
+        notes.append(note(words, look, "clamped", xanchor="left", yanchor="bottom", **at))
+    return shapes, notes
 
 
-def _current(fig: go.Figure, result: DoseResult, look: Look) -> None:
-    """A line at the tray's own strength, where it lies inside the stops."""
-    if not result.stop.min() <= result.current <= result.stop.max():
-        return
-    fig.add_vline(
-        x=result.current,
-        row="all",
-        col=1,
-        line={"color": colour("clamped", look), "width": 1.2, "dash": "longdash"},
-    )
-    fig.add_annotation(
-        text=f"now [{number(result.current, sign=True)}]",
-        x=result.current,
-        y=0,
-        xref="x",
-        yref="y domain",
-        xanchor="left",
-        yanchor="bottom",
-        xshift=4,
-        showarrow=False,
-        font={"size": 11, "color": colour("clamped", look)},
-        bgcolor=faint("background", look, 0.8),
-    )
+def _upright(x0: float, x1: float, **more: Any) -> dict[str, Any]:
+    """A rectangle through both plots from x0 to x1."""
+    place = {"x0": x0, "x1": x1, "xref": "x", "y0": 0, "y1": 1, "yref": "paper"}
+    return {"type": "rect", "line": {"width": 0}, **place, **more}

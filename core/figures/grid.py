@@ -28,6 +28,7 @@ def cells(
     bar: dict[str, Any] | None = None,
     hovertemplate: str = "%{hovertext}<extra></extra>",
     customdata: np.ndarray | None = None,
+    xaxis: str = "x",
 ) -> go.Heatmap:
     """One heat map; cell (r, c) stands at x = c, y = first_row + r.
 
@@ -55,6 +56,7 @@ def cells(
         hovertemplate=hovertemplate,
         customdata=customdata,
         hoverongaps=False,
+        xaxis=xaxis,
     )
 
 
@@ -98,7 +100,7 @@ def label_room(tokens: Sequence[str]) -> int:
 def number_axis(count: int, title: str, *, first: int = 0, names: bool = False) -> dict[str, Any]:
     """Whole numbers from `first`, thinned where they would touch; `names` prefixes the L."""
     step = next(s for s in (1, 2, 4, 8, 16, 32, 64, 10_000) if count <= 24 * s)
-    at = np.arange(0, count, step)
+    at = list(range(0, count, step))
     return {
         "title": {"text": title},
         "tickmode": "array",

@@ -1,11 +1,12 @@
 """Layer by head: what each head causes, with the random control drawn on the same scale."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, Look, colour, colour_bar, laid_out, signed
+from core.figures.theme import BOTTOM, TOP, Look, colour_bar, drawn, note, signed
 from core.figures.wording import count, number, token
 from core.results.head_effect import HeadEffect
 
@@ -20,39 +21,38 @@ def figure(result: HeadEffect, look: Look, *, limit: float | None = None) -> go.
     n_layers, n_heads = result.effect.shape
     most = limit or _limit(result)
     beside = n_heads <= MOST_CONTROL_HEADS
-    fig = make_subplots(
-        rows=1,
-        cols=2 if beside else 1,
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        column_widths=[0.62, 0.38] if beside else None,
-    )
-    hover = _hover(result)
-    bar = colour_bar("log p, head kept − ablated (nats)", look)
-    maps = [(result.effect, bar), (result.control, None)] if beside else [(result.effect, bar)]
     few = n_heads <= 12 and n_layers <= grid.MOST_TEXT_ROWS
-    for column, (z, own_bar) in enumerate(maps, 1):
-        fig.add_trace(
-            grid.cells(
-                z.astype("float32"),
-                scale=signed(look),
-                limits=(-most, most),
-                hover=hover,
-                text=_values(z) if few and own_bar else None,
-                bar=own_bar,
-            ),
-            row=1,
-            col=column,
+    shared: dict[str, Any] = {
+        "scale": signed(look),
+        "limits": (-most, most),
+        "hover": _hover(result),
+    }
+    traces = [
+        grid.cells(
+            result.effect.astype("float32"),
+            text=_values(result.effect) if few else None,
+            bar=colour_bar("log p, head kept − ablated (nats)", look),
+            **shared,
         )
-    laid_out(fig, look, title=title(result), height=TOP + 20 + grid.rows_height(n_layers) + BOTTOM)
-    fig.update_layout(margin={"t": TOP + 20})
-    fig.update_yaxes(**grid.number_axis(n_layers, "layer", names=True))
-    fig.update_yaxes(title_text="", col=2)
-    fig.update_xaxes(**grid.number_axis(n_heads, "head"))
+    ]
+    layout: dict[str, Any] = {"xaxis": grid.number_axis(n_heads, "head")}
     if beside:
-        _heading(fig, "effect of the head", "x domain", look)
-        _heading(fig, "control: random direction", "x2 domain", look)
-    return fig
+        traces.append(grid.cells(result.control.astype("float32"), xaxis="x2", **shared))
+        layout["xaxis"]["domain"] = [0, 0.6]
+        layout["xaxis2"] = grid.number_axis(n_heads, "head") | {"domain": [0.64, 1], "anchor": "y"}
+        layout["annotations"] = [
+            _heading("effect of the head", "x domain", look),
+            _heading("control: random direction", "x2 domain", look),
+        ]
+    return drawn(
+        traces,
+        look,
+        title=title(result),
+        height=TOP + 20 + grid.rows_height(n_layers) + BOTTOM,
+        margin={"t": TOP + 20},
+        yaxis=grid.number_axis(n_layers, "layer", names=True),
+        **layout,
+    )
 
 
 def title(result: HeadEffect) -> str:
@@ -108,15 +108,6 @@ def _hover(result: HeadEffect) -> np.ndarray:
     )
 
 
-def _heading(fig: go.Figure, words: str, domain: str, look: Look) -> None:
-    fig.add_annotation(
-        text=words,
-        x=0,
-        y=1,
-        xref=domain,
-        yref="paper",
-        xanchor="left",
-        yanchor="bottom",
-        showarrow=False,
-        font={"size": 12, "color": colour("muted", look)},
-    )
+def _heading(words: str, domain: str, look: Look) -> dict[str, Any]:
+    place: dict[str, Any] = {"x": 0, "y": 1, "xref": domain, "yref": "paper"}
+    return note(words, look, xanchor="left", yanchor="bottom", **place)

@@ -16,7 +16,7 @@ from core.figures.theme import (
     UNSIGNED,
     Look,
     colour_bar,
-    laid_out,
+    drawn,
 )
 from core.figures.wording import count, number, quoted, token, visible
 from core.results.lens import LensResult
@@ -82,29 +82,25 @@ def figure(
     n_layers, n_tokens = result.entropy.shape
     low, high = limits or shade.limits(result)
     few = n_tokens <= grid.MOST_TEXT_COLUMNS and n_layers <= grid.MOST_TEXT_ROWS
-    fig = go.Figure(
-        grid.cells(
-            shade.read(result).astype("float32"),
-            scale=shade.scale,
-            limits=(low, high),
-            hover=_hover(result),
-            text=_pieces(result.shown, n_tokens) if few else None,
-            bar=colour_bar(shade.words, look, **_ticks(colour, high)),
-        )
+    layers = grid.cells(
+        shade.read(result).astype("float32"),
+        scale=shade.scale,
+        limits=(low, high),
+        hover=_hover(result),
+        text=_pieces(result.shown, n_tokens) if few else None,
+        bar=colour_bar(shade.words, look, **_ticks(colour, high)),
     )
-    fig.add_trace(_embedding_row(result, look, shade if colour == "entropy" else None, (low, high)))
-    laid_out(
-        fig,
+    embedding = _embedding_row(result, look, shade if colour == "entropy" else None, (low, high))
+    rows = grid.number_axis(n_layers, "layer", first=-1, names=True)
+    rows["tickvals"], rows["ticktext"] = [-1, *rows["tickvals"]], ["emb", *rows["ticktext"]]
+    return drawn(
+        [layers, embedding],
         look,
         title=title(result),
         height=TOP + grid.rows_height(n_layers + 1) + BOTTOM + grid.label_room(result.tokens),
+        xaxis=grid.token_axis(result.tokens, "token"),
+        yaxis=rows,
     )
-    layers = grid.number_axis(n_layers, "layer", first=-1, names=True)
-    layers["tickvals"] = np.concatenate([[-1], layers["tickvals"]])
-    layers["ticktext"] = ["emb", *layers["ticktext"]]
-    fig.update_yaxes(**layers)
-    fig.update_xaxes(**grid.token_axis(result.tokens, "token"))
-    return fig
 
 
 def title(result: LensResult) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import BOTTOM, MONO, RUNS, TOP, Look, colour, laid_out
+from core.figures.theme import BOTTOM, MONO, RUNS, TOP, Look, colour, drawn
 from core.figures.wording import count, number, quoted, token
 from core.results.next_tokens import NextTokens
 
@@ -20,31 +20,33 @@ def figure(
     """
     shown = min(most, len(result.candidates))
     probability = result.probability[:, :shown]
-    fig = go.Figure([_bars(result, r, shown, look) for r in range(len(result.runs))])
     end = limit or min(1.0, float(np.ceil(probability.max() * 1.2 * 10) / 10))
-    laid_out(
-        fig,
+    several = len(result.runs) > 1
+    return drawn(
+        [_bars(result, r, shown, look) for r in range(len(result.runs))],
         look,
         title=title(result),
-        height=TOP + shown * (14 + 12 * len(result.runs)) + BOTTOM + 24,
-    )
-    fig.update_layout(
+        height=TOP + 20 * several + shown * (14 + 8 * len(result.runs)) + BOTTOM,
         bargap=0.3,
         bargroupgap=0.08,
-        showlegend=len(result.runs) > 1,
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 12}},
-        margin={"t": TOP + 20 * (len(result.runs) > 1)},
+        showlegend=several,
+        legend={"y": 1},
+        margin={"t": TOP + 20 * several},
+        xaxis={
+            "title": {"text": "probability"},
+            "range": [0, end],
+            "tickformat": ".3~g",
+            "nticks": 6,
+        },
+        yaxis={
+            "tickmode": "array",
+            "tickvals": list(range(shown)),
+            "ticktext": [token(piece, 14) for piece in result.candidates[:shown]],
+            "tickfont": {"family": MONO, "size": 13},
+            "range": [shown - 0.5, -0.5],
+            "showgrid": False,
+        },
     )
-    fig.update_xaxes(title="probability", range=[0, end], tickformat=".3~g", nticks=6)
-    fig.update_yaxes(
-        tickmode="array",
-        tickvals=np.arange(shown),
-        ticktext=[token(piece, 14) for piece in result.candidates[:shown]],
-        tickfont={"family": MONO, "size": 13},
-        range=[shown - 0.5, -0.5],
-        showgrid=False,
-    )
-    return fig
 
 
 def title(result: NextTokens) -> str:

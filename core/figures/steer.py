@@ -1,13 +1,16 @@
 """Token by token: how far the clamps moved each of the three texts."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.figures import grid
-from core.figures.theme import RUNS, Look, colour, colour_bar, laid_out, signed
+from core.figures.theme import BOTTOM, ROW, RUNS, TOP, Look, colour, colour_bar, drawn, signed
 from core.figures.wording import count, number, token
 from core.results.steer import SteerResult
+
+KL_HEIGHT = 200  # pixels of the lower plot
 
 
 def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go.Figure:
@@ -18,42 +21,45 @@ def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go
     change = (result.logprob_changed - result.logprob_clean).astype("float32")
     most = limit or span(change)
     n_runs, n_tokens = change.shape
-    fig = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.45, 0.55]
-    )
+    strips = ROW * n_runs
+    height = TOP + strips + KL_HEIGHT + BOTTOM
+    split = KL_HEIGHT / (strips + KL_HEIGHT)
     few = n_tokens <= grid.MOST_TEXT_COLUMNS
-    fig.add_trace(
-        grid.cells(
-            change,
-            scale=signed(look),
-            limits=(-most, most),
-            hover=_hover(result, change),
-            text=_pieces(result, n_tokens) if few else None,
-            bar=colour_bar("Δ log p (nats)", look, len=0.5, y=1, yanchor="top"),
-        ),
-        row=1,
-        col=1,
+    cells = grid.cells(
+        change,
+        scale=signed(look),
+        limits=(-most, most),
+        hover=_hover(result, change),
+        text=_pieces(result, n_tokens) if few else None,
+        bar=colour_bar("Δ log p (nats)", look),
     )
-    for r, name in enumerate(result.runs):
-        fig.add_trace(_kl(result, r, name, look), row=2, col=1)
-    laid_out(fig, look, title=title(result), height=330 + 26 * n_runs)
-    fig.update_layout(
+    lines = [_kl(result, r, name, look) for r, name in enumerate(result.runs)]
+    across: dict[str, Any] = {"range": [-0.5, n_tokens - 0.5], "showgrid": False}
+    return drawn(
+        [cells, *lines],
+        look,
+        title=title(result),
+        height=height,
         showlegend=n_runs > 1,
-        legend={"orientation": "h", "x": 0, "y": 0.5, "yanchor": "bottom", "font": {"size": 12}},
+        legend={"y": split - 0.1},
+        xaxis=across | {"showticklabels": False},
+        xaxis2=across
+        | {"title": {"text": "token of the continuation"}, "anchor": "y2", "matches": "x"},
+        yaxis={
+            "domain": [split, 1],
+            "tickmode": "array",
+            "tickvals": list(range(n_runs)),
+            "ticktext": list(result.runs),
+            "range": [n_runs - 0.5, -0.5],
+            "showgrid": False,
+        },
+        yaxis2={
+            "domain": [0, split - 0.1],
+            "title": {"text": "KL (nats)"},
+            "rangemode": "tozero",
+            "nticks": 4,
+        },
     )
-    fig.update_yaxes(
-        tickmode="array",
-        tickvals=np.arange(n_runs),
-        ticktext=list(result.runs),
-        range=[n_runs - 0.5, -0.5],
-        showgrid=False,
-        row=1,
-        col=1,
-    )
-    fig.update_yaxes(title="KL (nats)", rangemode="tozero", nticks=4, row=2, col=1)
-    fig.update_xaxes(range=[-0.5, n_tokens - 0.5], showgrid=False)
-    fig.update_xaxes(title="token of the continuation", row=2, col=1)
-    return fig
 
 
 def title(result: SteerResult) -> str:
@@ -124,6 +130,8 @@ def _kl(result: SteerResult, run: int, name: str, look: Look) -> go.Scatter:
     return go.Scatter(
         x=np.arange(len(kl), dtype="int32"),
         y=kl,
+        xaxis="x2",
+        yaxis="y2",
         mode="lines",
         name=name,
         line={

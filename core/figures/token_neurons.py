@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, laid_out
+from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn
 from core.figures.wording import count, number, quoted, token
 from core.results.token_neurons import TokenNeurons
 
@@ -16,20 +16,22 @@ def figure(result: TokenNeurons, look: Look, *, limit: float | None = None) -> g
     """
     n_layers, k = result.neuron.shape
     few = k <= grid.MOST_TEXT_COLUMNS and n_layers <= grid.MOST_TEXT_ROWS
-    fig = go.Figure(
-        grid.cells(
-            result.write.astype("float32"),
-            scale=UNSIGNED,
-            limits=(0.0, limit or float(result.write.max()) or 1.0),
-            hover=_hover(result),
-            text=result.neuron.astype(str).astype(object) if few else None,
-            bar=colour_bar("size of the write (stream units)", look),
-        )
+    neurons = grid.cells(
+        result.write.astype("float32"),
+        scale=UNSIGNED,
+        limits=(0.0, limit or float(result.write.max()) or 1.0),
+        hover=_hover(result),
+        text=result.neuron.astype(str).astype(object) if few else None,
+        bar=colour_bar("size of the write (stream units)", look),
     )
-    laid_out(fig, look, title=title(result), height=TOP + grid.rows_height(n_layers) + BOTTOM)
-    fig.update_yaxes(**grid.number_axis(n_layers, "layer", names=True))
-    fig.update_xaxes(**grid.number_axis(k, "rank within the layer (0 = strongest)"))
-    return fig
+    return drawn(
+        [neurons],
+        look,
+        title=title(result),
+        height=TOP + grid.rows_height(n_layers) + BOTTOM,
+        xaxis=grid.number_axis(k, "rank within the layer (0 = strongest)"),
+        yaxis=grid.number_axis(n_layers, "layer", names=True),
+    )
 
 
 def title(result: TokenNeurons) -> str:

@@ -12,13 +12,11 @@ from core.results.steer import SteerResult
 from core.results.token_neurons import TokenNeurons
 
 PLAIN = ("<s>", "Yesterday", " Tom", " walked", ".", " Then")
-SAID = tuple(
-    f" {word}"
-    for word in (
-        "he went to the park and saw his friend there . They played all day , and he was happy .\n "
-        "In the evening he walked home and told his mother about it . The end ."
-    ).split(" ")
+_STORY = (
+    "he went to the park and saw his friend there . They played all day , and he was happy .\n "
+    "In the evening he walked home and told his mother about it . The end ."
 )
+SAID = tuple(f" {word}" for word in _STORY.split(" "))
 
 # Everything a token may hold that has broken a screen somewhere.
 HOSTILE = (
