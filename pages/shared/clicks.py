@@ -2,12 +2,129 @@
 
 The chart is Streamlit's own; a small part beside it listens to its Plotly events and draws
 the ring in the browser, so that the figure sent by Python stays the same. (A changed figure
-is mounted anew and loses zoom and pan.)
+is mounted anew and loses zoom and pan.) It leans on three internals of Streamlit's chart:
+the class `js-plotly-plot`, `gd.on` and `window.Plotly`. They are used here and nowhere else;
+a browser test guards them.
+
+Clicks arrive as trigger values: a state value would miss a second click on the same cell
+after another control had moved the choice away.
 """
 
 from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
+import streamlit as st
+
+_JS = r"""
+const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const OWN = new Set(["picked", "cursor"]);
+
+export default function (component) {
+  const { data, setTriggerValue, parentElement } = component;
+  const live = parentElement.querySelector("[aria-live]");
+  let gd = null;
+  let cursor = data.picked;                       // [y, x] in the units of the axes
+
+  // Heat maps of the figure with the integer rectangle each of them covers.
+  const maps = () => gd._fullData.filter((t) => t.type === "heatmap").map((t) => ({
+    z: t.z, text: t.hovertext, xref: t.xaxis, yref: t.yaxis,
+    left: t.x[0], bottom: t.y[0],
+    right: t.x[0] + t.z[0].length - 1, top: t.y[0] + t.z.length - 1,
+  }));
+  const within = (m, [y, x]) => y >= m.bottom && y <= m.top && x >= m.left && x <= m.right;
+
+  // White on black, so that the ring shows on a cell of any colour; in every map that has
+  // the cell, so that an effect and its control are ringed together.
+  const outline = (cell, name, dash) => !cell ? [] : maps().filter((m) => within(m, cell))
+    .flatMap((m) => [["#000", 5, "solid"], ["#fff", 2, dash]].map(([color, width, style]) => ({
+      name, type: "rect", layer: "above", xref: m.xref, yref: m.yref,
+      x0: cell[1] - 0.5, x1: cell[1] + 0.5, y0: cell[0] - 0.5, y1: cell[0] + 0.5,
+      line: { width, color, dash: style },
+    })));
+  const draw = (picked, moving) => {
+    const others = (gd.layout.shapes ?? []).filter((s) => !OWN.has(s.name));
+    const rings = [...outline(picked, "picked", "solid"), ...outline(moving, "cursor", "dot")];
+    if (rings.length || others.length !== (gd.layout.shapes ?? []).length) {
+      window.Plotly.relayout(gd, { shapes: [...others, ...rings] });
+    }
+  };
+  const say = ([y, x]) => {
+    const map = maps().find((m) => within(m, [y, x]));
+    const line = map?.text?.[y - map.bottom]?.[x - map.left];
+    live.textContent = line
+      ? new DOMParser().parseFromString(line.replaceAll("<br>", ", "), "text/html").body.textContent
+      : `row ${y}, column ${x}`;
+  };
+  const pick = (cell) => {
+    cursor = cell;
+    if (data.grid) draw(cell, null);
+    setTriggerValue("pick", cell);
+  };
+  const onClick = (event) => {
+    const point = event.points?.[0];
+    if (!point) return;
+    if (data.grid) pick([Math.round(point.y), Math.round(point.x)]);
+    else pick([point.pointIndex ?? point.pointNumber]);
+  };
+  const onKey = (event) => {
+    const step = STEPS[event.key];
+    if (step) {
+      const all = maps();
+      const low = [Math.min(...all.map((m) => m.bottom)), Math.min(...all.map((m) => m.left))];
+      const high = [Math.max(...all.map((m) => m.top)), Math.max(...all.map((m) => m.right))];
+      const [start, end] = gd._fullLayout.yaxis.range;
+      const upward = start > end ? -1 : 1;
+      const [y, x] = cursor ?? [all[0].bottom, all[0].left];
+      cursor = [
+        Math.max(low[0], Math.min(high[0], y + upward * step[0])),
+        Math.max(low[1], Math.min(high[1], x + step[1])),
+      ];
+      draw(data.picked, cursor);
+      say(cursor);
+    } else if (event.key === "Enter" && cursor) {
+      pick(cursor);
+    } else if (event.key === "Escape") {
+      cursor = data.picked;
+      draw(data.picked, null);
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const release = () => {
+    gd?.removeListener?.("plotly_click", onClick);
+    gd?.removeEventListener("keydown", onKey);
+  };
+  const bind = () => {
+    const found = document.querySelector(`.st-key-${CSS.escape(data.chart)} .js-plotly-plot`);
+    if (!found?.on || !found._fullLayout || found === gd) return;
+    release();
+    gd = found;
+    gd.on("plotly_click", onClick);
+    if (!data.grid) return;
+    gd.tabIndex = 0;
+    gd.setAttribute("role", "application");
+    gd.setAttribute("aria-label", data.label + ". Arrow keys move, Enter chooses.");
+    gd.addEventListener("keydown", onKey);
+    draw(data.picked, null);
+  };
+  bind();
+  const timer = setInterval(bind, 200);  // the chart mounts later, and again when it changes
+  return () => { clearInterval(timer); release(); };
+}
+"""
+
+# An inline part needs a line break, or it is taken for the name of a file.
+_CSS = """
+[aria-live] {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+}
+"""
+
+_listener = st.components.v2.component(
+    "eidoscope_chart_pick", html="<div aria-live='polite'></div>", css=_CSS, js=_JS
+)
 
 
 def pickable_chart(
@@ -26,6 +143,37 @@ def pickable_chart(
                 row of the lens. `picked` gets a ring.
     grid=False  `on_pick([index])`, the number of the point in its trace.
 
-    `on_pick` runs as a callback, before the script runs again. None: nothing is chosen.
+    `on_pick` runs as a callback, before the script runs again. None: nothing can be chosen.
+    The camera of the chart's tool bar saves an SVG named after `key`.
     """
-    raise NotImplementedError
+    listener = f"{key}_pick"
+    st.plotly_chart(
+        fig,
+        key=key,
+        alt=label,
+        theme=None,  # the figure brings the house's own fonts and colours
+        width="stretch" if fig.layout.width is None else "content",
+        config={
+            "displaylogo": False,
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d"],
+            "toImageButtonOptions": {"format": "svg", "filename": f"eidoscope-{key}", "scale": 1},
+        },
+    )
+    if on_pick is None:
+        return
+
+    def relay() -> None:
+        cell = st.session_state[listener].get("pick")
+        if cell is not None:
+            on_pick([int(i) for i in cell])
+
+    _listener(
+        key=listener,
+        data={
+            "chart": key,
+            "label": label,
+            "grid": grid,
+            "picked": None if picked is None else [int(i) for i in picked],
+        },
+        on_pick_change=relay,
+    )
