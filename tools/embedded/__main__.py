@@ -20,17 +20,23 @@ def train(options: argparse.Namespace) -> None:
     train(replace(plan, minutes=options.minutes or plan.minutes))
 
 
+def early(options: argparse.Namespace) -> None:
+    from tools.embedded.release import early
+    early(options.model)
+
+
 STEPS = {"tokenizer": tokenizer, "train": train}
+OTHERS = {"early": early}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.embedded", description=__doc__)
-    parser.add_argument("step", choices=(*STEPS, "all"))
+    parser.add_argument("step", choices=(*STEPS, *OTHERS, "all"))
     parser.add_argument("--model", choices=tuple(PLANS), default="embedded")
     parser.add_argument("--minutes", type=float, help="wall-clock budget instead of the plan's")
     options = parser.parse_args()
     for step in STEPS if options.step == "all" else (options.step,):
-        STEPS[step](options)
+        (STEPS | OTHERS)[step](options)
 
 
 if __name__ == "__main__":

@@ -39,5 +39,6 @@ def save(model: PreTrainedModel, folder: Path, tokenizer: Path, state: dict[str,
     copy.generation_config.update(bos_token_id=BEGIN, eos_token_id=END, pad_token_id=END)
     folder.mkdir(parents=True, exist_ok=True)
     copy.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, folder / name)

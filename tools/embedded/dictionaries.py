@@ -1,0 +1,159 @@
+"""TopK dictionaries on the residual stream: training, storing and reading back.
+
+Stored in the layout of SAELens 6: cfg.json and sae_weights.safetensors, reading raw states of the site.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tools.embedded.mix import Mix
+from tools.embedded.reading import Reader
+from tools.embedded.settings import work_folder
+
+FEATURES, K = 2048, 16
+BATCH = 1024
+SKIPPED = 4             # first positions of every row, where states are unlike all others
+SILENT_STEPS = 100      # a feature silent for so many batches is dead and gets the auxiliary loss
+AUXILIARY, DEAD_AT_ONCE = 1 / 16, 32
+RATE, WARM_UP = 1e-3, 50
+GATHERED_ROWS = 64      # rows of text whose states are shuffled together
+SHARES = (0.72, 0.28, 0.0)
+
+
+@dataclass
+class Dictionary:
+    """Reads x [position, width]: features are the K largest of (x - b_dec) W_enc + b_enc, cut at zero."""
+
+    W_enc: Tensor     # [width, feature]
+    b_enc: Tensor     # [feature]
+    W_dec: Tensor     # [feature, width], rows of length one
+    b_dec: Tensor     # [width]
+    layer: int        # states after this block, counted from 1
+
+    def encode(self, x: Tensor) -> Tensor:
+        before = (x - self.b_dec) @ self.W_enc + self.b_enc
+        values, places = before.topk(K, dim=-1)
+        return torch.zeros_like(before).scatter(-1, places, values.relu())
+
+    def decode(self, features: Tensor) -> Tensor:
+        return features @ self.W_dec + self.b_dec
+
+    @property
+    def site(self) -> str:
+        return f"L{self.layer - 1}.resid_post"
+
+
+def states_of(reader: Reader, mix: Mix, layers: tuple[int, ...], rows: int) -> dict[int, Tensor]:
+    """States after the layers on fresh rows of text, without the first positions, shuffled alike: [position, width]."""
+    ids = torch.cat([mix.batch(8, SHARES, 3)[0] for _ in range(rows // 8)])
+    found = torch.cat([reader.states(part)[list(layers), :, SKIPPED:] for part in ids.split(8)], dim=1).flatten(1, 2)
+    order = torch.randperm(found.shape[1])
+    return {layer: found[at][order] for at, layer in enumerate(layers)}
+
+
+class Trainer:
+    """One dictionary in training, in coordinates where the states are centred and have unit mean square."""
+
+    def __init__(self, layer: int, sample: Tensor, steps: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.layer, self.steps, self.step = layer, steps, 0
+        self.mean = sample.mean(0)
+        self.scale = (sample - self.mean).pow(2).mean().sqrt()
+        decoder = torch.nn.functional.normalize(torch.randn(FEATURES, sample.shape[1]), dim=-1)
+        self.W_dec = decoder.clone().requires_grad_()
+        self.W_enc = decoder.T.clone().contiguous().requires_grad_()
+        self.b_enc = torch.zeros(FEATURES, requires_grad=True)
+        self.b_dec = torch.zeros(sample.shape[1], requires_grad=True)
+        self.silent = torch.zeros(FEATURES)
+        self.optimizer = torch.optim.Adam([self.W_enc, self.W_dec, self.b_enc, self.b_dec], lr=RATE, fused=True)
+
+    def update(self, states: Tensor) -> float:
+        """One step on states [position, width]; returns the unexplained share of variance."""
+        x = (states - self.mean) / self.scale
+        left = 1 - self.step / self.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, (self.step + 1) / WARM_UP, 4 * left)
+        before = (x - self.b_dec) @ self.W_enc + self.b_enc
+        values, places = before.topk(K, dim=-1)
+        features = torch.zeros_like(before).scatter(-1, places, values.relu())
+        error = x - (features @ self.W_dec + self.b_dec)
+        unexplained = error.pow(2).mean()
+        loss = unexplained + AUXILIARY * self.revive(before, error.detach())
+        loss.backward()
+        with torch.no_grad():
+            self.W_dec.grad -= (self.W_dec.grad * self.W_dec).sum(-1, keepdim=True) * self.W_dec
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            self.W_dec /= self.W_dec.norm(dim=-1, keepdim=True)
+            self.silent = torch.where((features > 0).any(0), 0.0, self.silent + 1)
+        self.step += 1
+        return unexplained.item()
+
+    def revive(self, before: Tensor, error: Tensor) -> Tensor:
+        """Dead features learn what the living ones leave over."""
+        dead = (self.silent >= SILENT_STEPS).nonzero().flatten()
+        if not len(dead):
+            return before.new_zeros(())
+        values, places = before[:, dead].topk(min(DEAD_AT_ONCE, len(dead)), dim=-1)
+        features = torch.zeros(len(before), len(dead)).scatter(-1, places, values.relu())
+        return (error - features @ self.W_dec[dead]).pow(2).mean()
+
+    def finished(self) -> Dictionary:
+        """Centring and scale folded in, so that the dictionary reads raw states and keeps its unit rows."""
+        with torch.no_grad():
+            return Dictionary(self.W_enc.detach().clone(), self.b_enc.detach() * self.scale, self.W_dec.detach().clone(),
+                              self.mean + self.scale * self.b_dec.detach(), self.layer)
+
+
+def train(folder: Path, layers: tuple[int, ...], steps: int, seed: int = 7) -> dict[int, Dictionary]:
+    """Train one dictionary per layer on the same stream of text."""
+    torch.set_num_threads(int(os.environ.get("EIDOSCOPE_THREADS", "1")))
+    reader, mix = Reader.open(folder), Mix(folder, seed)
+    torch.manual_seed(seed)
+    sample = states_of(reader, mix, layers, 4 * GATHERED_ROWS)
+    trainers = {layer: Trainer(layer, sample[layer], steps, seed + layer) for layer in layers}
+    done, began = 0, time.monotonic()
+    while done < steps:
+        states = states_of(reader, mix, layers, GATHERED_ROWS)
+        for start in range(0, len(states[layers[0]]) - BATCH + 1, BATCH):
+            losses = {layer: trainers[layer].update(states[layer][start:start + BATCH]) for layer in layers}
+            done += 1
+            if done % 250 == 0:
+                dead = {layer: int((one.silent >= SILENT_STEPS).sum()) for layer, one in trainers.items()}
+                print(json.dumps({"step": done, "seconds": round(time.monotonic() - began),
+                                  "unexplained": {k: round(v, 4) for k, v in losses.items()}, "silent": dead}), flush=True)
+            if done == steps:
+                break
+            while (work_folder() / "PAUSE").exists():
+                time.sleep(2)
+    return {layer: one.finished() for layer, one in trainers.items()}
+
+
+def save(dictionary: Dictionary, folder: Path, model: str, trained_on: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: getattr(dictionary, name).to(torch.bfloat16).contiguous()
+               for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    save_file(tensors, folder / "sae_weights.safetensors")
+    (folder / "cfg.json").write_text(json.dumps({
+        "architecture": "topk", "d_in": dictionary.W_enc.shape[0], "d_sae": FEATURES, "k": K, "dtype": "bfloat16",
+        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none", "reshape_activations": "none",
+        "rescale_acts_by_decoder_norm": False,
+        "metadata": {"model_name": model, "hook_name": f"blocks.{dictionary.layer - 1}.hook_resid_post",
+                     "site": dictionary.site, "hook_head_index": None, "context_size": 256, "prepend_bos": True,
+                     "training_tokens": trained_on, "skipped_positions": SKIPPED}}, indent=1) + "\n")
+
+
+def load(folder: Path) -> Dictionary:
+    tensors = {name: value.float() for name, value in load_file(folder / "sae_weights.safetensors").items()}
+    hook = json.loads((folder / "cfg.json").read_text())["metadata"]["hook_name"]
+    return Dictionary(**tensors, layer=int(hook.split(".")[1]) + 1)
