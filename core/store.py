@@ -36,7 +36,7 @@ RECOUNT = 100  # writes between two counts of the folder, which other processes 
 KEEP_SHARE = 0.9  # evict down to this share of the limit, so not every write evicts
 _KEY = re.compile(r"[0-9a-f]{64}")
 # Process numbers mean something on one machine only, and the folder may be shared by several.
-_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ class Store:
 
 
 def _write(path: Path, data: bytes) -> None:
-    name = f".{path.stem}.{_HOST}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}"
+    name = f".{path.stem}.{HOST}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}"
     temporary = path.with_name(name)
     try:
         with temporary.open("xb") as file:
@@ -255,7 +255,7 @@ def _is_orphan(path: Path) -> bool:
 
     try:
         _, _, host, process, _, _ = path.name.split(".")
-        if host == _HOST and not psutil.pid_exists(int(process)):
+        if host == HOST and not psutil.pid_exists(int(process)):
             return True
         return time.time() - path.stat().st_mtime > STALE_SECONDS
     except (OSError, ValueError):
