@@ -1,11 +1,14 @@
 """Query by key: where one head looks on a text."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn
-from core.figures.wording import count, number, token
+from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour, colour_bar, drawn
+from core.figures.wording import count, number, quoted
 from core.results.attention import AttentionResult
 from core.spec.errors import Error
 
@@ -16,7 +19,8 @@ MOST_WEIGHTS = 128  # up to here the hover says the weight itself, beyond it n/2
 def figure(result: AttentionResult, look: Look) -> go.Figure:
     """Row = the token that looks (read downwards), column = the token looked at.
 
-    The 8-bit weights are sent as they are; the colour bar says what they stand for.
+    The 8-bit weights are sent as they are; the colour bar says what they stand for. A weight
+    of 0 (to 8 bits) has the colour of an empty cell.
     """
     n = len(result.tokens)
     if n > MOST:
@@ -27,7 +31,7 @@ def figure(result: AttentionResult, look: Look) -> go.Figure:
     exact = n <= MOST_WEIGHTS
     weights = grid.cells(
         result.pattern.astype("uint8"),
-        scale=UNSIGNED,
+        scale=zero_blank(look),
         limits=(0, 255),
         hovertemplate="token %{y} looks at token %{x}<br>weight "
         + ("%{customdata:.2f}" if exact else "%{z}/255")
@@ -53,12 +57,12 @@ def figure(result: AttentionResult, look: Look) -> go.Figure:
 
 
 def title(result: AttentionResult) -> str:
-    """Where the last token looks most, as the figure says it (escaped)."""
+    """Where the last token looks most, in words."""
     row = result.pattern[-1]
     key = int(row.argmax())
     return (
-        f"L{result.layer}.head[{result.head}]: “{token(result.tokens[-1], 12)}” looks at "
-        f"“{token(result.tokens[key], 12)}” ({number(row[key] / 255)})"
+        f"L{result.layer}.head[{result.head}]: {quoted(result.tokens[-1])} looks at "
+        f"{quoted(result.tokens[key])} ({number(row[key] / 255)})"
     )
 
 
@@ -69,3 +73,10 @@ def caption(result: AttentionResult) -> str:
         f"mean entropy {number(np.mean(result.entropy))} nats; "
         f"1 text of {count(len(result.tokens), 'token')}"
     )
+
+
+def zero_blank(look: Look) -> list[list[Any]]:
+    """Viridis with an exact 0 left blank: half of a causal grid is nothing else."""
+    least, blank = 0.5 / 255, colour("panel", look)
+    rest = [[least + (1 - least) * at, shade] for at, shade in get_colorscale(UNSIGNED)]
+    return [[0.0, blank], [least, blank], *rest]

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.theme import Look, colour, drawn, faint, note
-from core.figures.wording import count, escaped, number, quoted
+from core.figures.wording import count, number, quoted
 from core.results.dose import DoseResult
 
 HEIGHT = 420
@@ -26,7 +26,7 @@ def figure(result: DoseResult, look: Look) -> go.Figure:
         title=title(result),
         height=HEIGHT,
         showlegend=True,
-        legend={"y": 1.05},
+        legend={"y": 1.08},
         margin={"t": 84, "r": 16},
         shapes=shapes,
         annotations=notes,
@@ -42,8 +42,8 @@ def figure(result: DoseResult, look: Look) -> go.Figure:
 
 
 def title(result: DoseResult) -> str:
-    """The usable band, as the figure says it (escaped)."""
-    site, words = escaped(result.site), quoted(result.target[:3], 10)
+    """The usable band, in words."""
+    site, words = result.site, quoted(*result.target[:3])
     if not result.band:
         return f"{site}: no strength moves {words} beyond the controls within the KL limit"
     low, high = (number(stop, sign=True) for stop in result.band)
@@ -90,7 +90,7 @@ def _control(result: DoseResult, look: Look) -> list[go.Scatter]:
             x=result.stop,
             y=result.control_mean,
             mode="lines",
-            name=f"control, mean and range of {result.n_controls}",
+            name=f"control (mean, range of {result.n_controls})",
             line={"color": colour("control", look), "width": 1.5, "dash": "dash"},
             customdata=np.stack([result.control_low, result.control_high], axis=1),
             hovertemplate="strength %{x:+.3~g}<br>probability %{y:.3g}"
@@ -144,14 +144,14 @@ def _regions(result: DoseResult, look: Look) -> tuple[list[Any], list[Any]]:
     line = {"color": limit, "width": 1, "dash": "dot"}
     level = {"y0": result.kl_limit, "y1": result.kl_limit, "yref": "y2"}
     shapes.append({"type": "line", "x0": 0, "x1": 1, "xref": "x domain", **level, "line": line})
-    at = {"x": 0, "xref": "x domain", "y": result.kl_limit, "yref": "y2"}
-    notes.append(note("limit", look, "warning", xanchor="left", yanchor="bottom", **at))
+    at = {"x": 1, "xref": "x domain", "y": result.kl_limit, "yref": "y2"}
+    notes.append(note("limit", look, "warning", xanchor="right", yanchor="bottom", **at))
     if result.stop.min() <= result.current <= result.stop.max():
         dashes = {"color": own, "width": 1.2, "dash": "longdash"}
         shapes.append(_upright(result.current, result.current, line=dashes))
         words = f"now [{number(result.current, sign=True)}]"
-        at = {"x": result.current, "xref": "x", "y": 0, "yref": "y domain", "xshift": 4}
-        notes.append(note(words, look, "clamped", xanchor="left", yanchor="bottom", **at))
+        at = {"x": result.current, "xref": "x", "y": 1, "yref": "y2 domain", "xshift": 4}
+        notes.append(note(words, look, "clamped", xanchor="left", yanchor="top", **at))
     return shapes, notes
 
 

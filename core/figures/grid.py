@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import MONO, ROW, Look, colour
+from core.figures.theme import MONO, ROW
 from core.figures.wording import token
 
 # Beyond these a cell's text or a gap between cells is only noise.
@@ -32,7 +32,7 @@ def cells(
 ) -> go.Heatmap:
     """One heat map; cell (r, c) stands at x = c, y = first_row + r.
 
-    z       [row, column] numbers, NaN is an empty cell
+    z       [row, column] numbers, NaN is a cell without colour
     hover   [row, column] of str, escaped; text: the same, printed inside the cells
     bar     colour bar, None for no bar
     """
@@ -55,14 +55,8 @@ def cells(
         hovertext=hover,
         hovertemplate=hovertemplate,
         customdata=customdata,
-        hoverongaps=False,
         xaxis=xaxis,
     )
-
-
-def plain_scale(look: Look) -> list[list[Any]]:
-    """A scale of one colour, for rows that carry text and no value."""
-    return [[0.0, colour("panel", look)], [1.0, colour("panel", look)]]
 
 
 def token_axis(tokens: Sequence[str], title: str, *, upright: bool = False) -> dict[str, Any]:
@@ -82,12 +76,12 @@ def token_axis(tokens: Sequence[str], title: str, *, upright: bool = False) -> d
         "range": [-0.5, len(tokens) - 0.5],
     }
     if not upright:
-        axis["tickangle"] = 0 if fits_flat(tokens) else -45
+        axis["autotickangles"] = [0, -45, -90]
     return axis
 
 
 def fits_flat(tokens: Sequence[str]) -> bool:
-    """Whether the labels of a token axis stand side by side without turning."""
+    """Whether the labels of a token axis stand side by side on a figure of common width."""
     longest = max((min(LABEL, len(piece)) for piece in tokens), default=0)
     return len(tokens) * (longest + 1) <= 64
 

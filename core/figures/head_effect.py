@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.figures import grid
 from core.figures.theme import BOTTOM, TOP, Look, colour_bar, drawn, note, signed
-from core.figures.wording import count, number, token
+from core.figures.wording import count, number, quoted
 from core.results.head_effect import HeadEffect
 
 MOST_CONTROL_HEADS = 16  # more heads: the control stands in the hover and the caption alone
@@ -56,12 +56,12 @@ def figure(result: HeadEffect, look: Look, *, limit: float | None = None) -> go.
 
 
 def title(result: HeadEffect) -> str:
-    """The head that moves the answer most, as the figure says it (escaped)."""
+    """The head that moves the answer most, in words."""
     layer, head = strongest(result)
     effect = float(result.effect[layer, head])
     verb = "falls" if effect > 0 else "rises"
     return (
-        f"Without L{layer}.head[{head}], log p of “{token(result.answer)}” {verb} by "
+        f"Without L{layer}.head[{head}], log p of {quoted(result.answer)} {verb} by "
         f"{number(abs(effect))} nats (control {number(result.control[layer, head], sign=True)})"
     )
 

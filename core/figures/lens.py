@@ -1,7 +1,7 @@
 """Layer by token: what every layer would say, and how sure it is. Read upwards, as the model."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from core.figures.theme import (
     colour_bar,
     drawn,
 )
-from core.figures.wording import count, number, quoted, token, visible
+from core.figures.wording import count, escaped, number, quoted, token
 from core.results.lens import LensResult
 from core.spec.errors import Error
 
@@ -82,19 +82,19 @@ def figure(
     n_layers, n_tokens = result.entropy.shape
     low, high = limits or shade.limits(result)
     few = n_tokens <= grid.MOST_TEXT_COLUMNS and n_layers <= grid.MOST_TEXT_ROWS
-    layers = grid.cells(
-        shade.read(result).astype("float32"),
+    cells = grid.cells(
+        np.concatenate([_embedding(result, colour), shade.read(result)]).astype("float32"),
         scale=shade.scale,
         limits=(low, high),
-        hover=_hover(result),
-        text=_pieces(result.shown, n_tokens) if few else None,
+        hover=np.concatenate([_embedding_hover(result), _hover(result)]),
+        text=_pieces((result.embed_shown, *result.shown)) if few else None,
+        first_row=-1,
         bar=colour_bar(shade.words, look, **_ticks(colour, high)),
     )
-    embedding = _embedding_row(result, look, shade if colour == "entropy" else None, (low, high))
     rows = grid.number_axis(n_layers, "layer", first=-1, names=True)
     rows["tickvals"], rows["ticktext"] = [-1, *rows["tickvals"]], ["emb", *rows["ticktext"]]
     return drawn(
-        [layers, embedding],
+        [cells],
         look,
         title=title(result),
         height=TOP + grid.rows_height(n_layers + 1) + BOTTOM + grid.label_room(result.tokens),
@@ -104,7 +104,7 @@ def figure(
 
 
 def title(result: LensResult) -> str:
-    """Where the answer at the last token is settled, as the figure says it (escaped)."""
+    """Where the answer at the last token is settled, in words."""
     first, answer = settled(result, -1), result.shown[-1][-1][0]
     probability = number(result.top_probability[-1, -1, 0])
     where = (
@@ -112,7 +112,7 @@ def title(result: LensResult) -> str:
         if first < len(result.shown) - 1
         else "first choice of the last layer only"
     )
-    return f"After “{token(result.tokens[-1])}”: “{token(answer)}” ({probability}), {where}"
+    return f"After {quoted(result.tokens[-1])}: {quoted(answer)} ({probability}), {where}"
 
 
 def caption(result: LensResult) -> str:
@@ -146,36 +146,26 @@ def _ticks(colour: str, high: float) -> dict[str, Any]:
     }
 
 
-def _pieces(shown: Any, n_tokens: int) -> np.ndarray:
-    most = 9 if n_tokens <= 12 else 6
-    return np.array(
-        [[token(cell[0], most) for cell in row] for row in shown],
-        dtype=object,
-    )
+def _pieces(shown: Sequence[Sequence[Sequence[str]]]) -> np.ndarray:
+    most = 9 if len(shown[0]) <= 12 else 6
+    return np.array([[token(cell[0], most) for cell in row] for row in shown], dtype=object)
 
 
-def _embedding_row(
-    result: LensResult, look: Look, shade: Shade | None, limits: tuple[float, float]
-) -> go.Heatmap:
-    """Only the entropy was measured at the embedding; other colours leave the row plain."""
-    n_tokens = len(result.tokens)
-    hover = [
-        f"embedding · token {i} <b>{token(piece)}</b><br>says {quoted(tops, 12)}"
+def _embedding(result: LensResult, colour: str) -> np.ndarray:
+    """[1, token]. Only the entropy was measured at the embedding; else the row is empty."""
+    plain = np.full(len(result.tokens), np.nan)
+    return (result.embed_entropy if colour == "entropy" else plain)[None]
+
+
+def _embedding_hover(result: LensResult) -> np.ndarray:
+    lines = [
+        f"embedding · token {i} <b>{token(piece)}</b><br>says {escaped(quoted(*tops))}"
         f"<br>entropy {number(entropy)} nats"
         for i, (piece, tops, entropy) in enumerate(
             zip(result.tokens, result.embed_shown, result.embed_entropy, strict=True)
         )
     ]
-    z = result.embed_entropy if shade else np.zeros(n_tokens)
-    few = n_tokens <= grid.MOST_TEXT_COLUMNS
-    return grid.cells(
-        z[None].astype("float32"),
-        scale=shade.scale if shade else grid.plain_scale(look),
-        limits=limits,
-        hover=np.array([hover], dtype=object),
-        text=_pieces([result.embed_shown], n_tokens) if few else None,
-        first_row=-1,
-    )
+    return np.array([lines], dtype=object)
 
 
 def _hover(result: LensResult) -> np.ndarray:
@@ -190,8 +180,8 @@ def _hover(result: LensResult) -> np.ndarray:
 
 
 def _short_line(result: LensResult, layer: int, t: int) -> str:
-    choice = visible(result.shown[layer][t][0], 16)
-    return f"L{layer} · {t} · {token(choice)} {number(result.top_probability[layer, t, 0])}"
+    choice = token(result.shown[layer][t][0])
+    return f"L{layer} · {t} · {choice} {number(result.top_probability[layer, t, 0])}"
 
 
 def _line(result: LensResult, layer: int, t: int) -> str:

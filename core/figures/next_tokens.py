@@ -7,7 +7,7 @@ from core.figures.theme import BOTTOM, MONO, RUNS, TOP, Look, colour, drawn
 from core.figures.wording import count, number, quoted, token
 from core.results.next_tokens import NextTokens
 
-MOST = 10
+MOST = 8
 
 
 def figure(
@@ -26,7 +26,7 @@ def figure(
         [_bars(result, r, shown, look) for r in range(len(result.runs))],
         look,
         title=title(result),
-        height=TOP + 20 * several + shown * (14 + 8 * len(result.runs)) + BOTTOM,
+        height=TOP + 20 * several + shown * (16 + 10 * len(result.runs)) + BOTTOM,
         bargap=0.3,
         bargroupgap=0.08,
         showlegend=several,
@@ -50,14 +50,14 @@ def figure(
 
 
 def title(result: NextTokens) -> str:
-    """The most probable token of each run, as the figure says it (escaped)."""
+    """The most probable token of each run, in words."""
     place = "At" if result.masked else "After"
     said = []
     for name, row in zip(result.runs, result.probability, strict=True):
         best = int(row.argmax())
-        said.append(f"{name} “{token(result.candidates[best], 12)}” {number(row[best])}")
+        said.append(f"{name} {quoted(result.candidates[best])} {number(row[best])}")
     words = ", ".join(said) if len(said) > 1 else said[0].removeprefix("clean ")
-    return f"{place} “{token(result.tokens[result.position], 12)}”: {words}"
+    return f"{place} {quoted(result.tokens[result.position])}: {words}"
 
 
 def caption(result: NextTokens) -> str:
@@ -69,11 +69,6 @@ def caption(result: NextTokens) -> str:
         f"KL(clean ‖ clamped) {number(kl['clamped'])} nats; random control of equal norm "
         f"{number(kl['control'])} (mean of {result.n_controls}, bar ends: its range); one position"
     )
-
-
-def candidates(result: NextTokens, most: int = 3) -> str:
-    """The first candidates in words, for a line of text."""
-    return quoted(result.candidates[:most])
 
 
 def _bars(result: NextTokens, run: int, shown: int, look: Look) -> go.Bar:
@@ -108,7 +103,8 @@ def _bars(result: NextTokens, run: int, shown: int, look: Look) -> go.Bar:
         marker={"color": colour(RUNS[name], look), "line": {"width": 0}},
         text=None if name == "control" else [number(p) for p in row],
         textposition="outside",
-        textfont={"size": 11, "color": colour("muted", look)},
+        textfont={"size": 10, "color": colour("muted", look)},
+        constraintext="none",
         cliponaxis=False,
         error_x=spread,
         hovertext=hover,
@@ -117,4 +113,4 @@ def _bars(result: NextTokens, run: int, shown: int, look: Look) -> go.Bar:
 
 
 def _label(name: str, result: NextTokens) -> str:
-    return f"control, mean and range of {result.n_controls}" if name == "control" else name
+    return f"control (mean, range of {result.n_controls})" if name == "control" else name

@@ -14,7 +14,8 @@ KL_HEIGHT = 200  # pixels of the lower plot
 
 
 def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go.Figure:
-    """Above: change in log-probability per token. Below: KL per token, one line per run.
+    """Above: change in log-probability per token. Below: KL per token, one line per run, in
+    the colour of its name above.
 
     limit  the |change| of full colour in nats, when several figures stand side by side
     """
@@ -40,8 +41,6 @@ def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go
         look,
         title=title(result),
         height=height,
-        showlegend=n_runs > 1,
-        legend={"y": split - 0.1},
         xaxis=across | {"showticklabels": False},
         xaxis2=across
         | {"title": {"text": "token of the continuation"}, "anchor": "y2", "matches": "x"},
@@ -49,7 +48,10 @@ def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go
             "domain": [split, 1],
             "tickmode": "array",
             "tickvals": list(range(n_runs)),
-            "ticktext": list(result.runs),
+            "ticktext": [
+                f'<span style="color:{colour(RUNS[name], look)}">{name}</span>'
+                for name in result.runs
+            ],
             "range": [n_runs - 0.5, -0.5],
             "showgrid": False,
         },
@@ -63,7 +65,7 @@ def figure(result: SteerResult, look: Look, *, limit: float | None = None) -> go
 
 
 def title(result: SteerResult) -> str:
-    """Mean KL of the clamped text beside the control's, as the figure says it."""
+    """Mean KL of the clamped text beside the control's, in words."""
     mean = mean_kl(result)
     if "clamped" not in mean:
         return f"Without clamps: {count(len(result.pieces[0]), 'token')} of continuation"

@@ -46,6 +46,12 @@ def caption(result: Result) -> str:
     return words
 
 
+def title(result: Result) -> str:
+    """What the figure of any answer shows, in words (plain text)."""
+    words: str = _module(result).title(result)
+    return words
+
+
 def _module(result: Result) -> ModuleType:
     if result.name not in MODULES:
         raise Error(

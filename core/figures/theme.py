@@ -6,6 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from core.figures.wording import escaped
+
 SANS = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 MONO = '"Source Code Pro", ui-monospace, Menlo, Consolas, monospace'
 
@@ -37,18 +39,21 @@ _SIGNED = (
 )
 
 ROW = 26  # pixels of a heat map's row
-TOP, BOTTOM = 44, 48
+TITLE = 30  # pixels of the title line, a part of TOP
+TOP, BOTTOM = 48, 40
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """How a figure is drawn, never what it says: dark theme or light, width in pixels.
 
-    `width` None fills the place it is given.
+    `width` None fills the place it is given. `titled` False leaves the title to the page,
+    where it can be wrapped.
     """
 
     dark: bool = False
     width: int | None = None
+    titled: bool = True
 
 
 def colour(role: str, look: Look) -> str:
@@ -86,15 +91,19 @@ def drawn(
 ) -> go.Figure:
     """The figure of these traces in the house's fonts, colours and margins.
 
-    title   what is seen, already escaped by `core.figures.wording`
-    height  in pixels
+    title   what is seen, as plain text
+    height  in pixels, with the title
     layout  laid over the house's own, dictionary into dictionary; every axis is named here
 
     One dictionary, given once: plotly's update methods cost ten times the drawing.
     """
     axes = {name: _axis(look) for name in layout if name.startswith(("xaxis", "yaxis"))}
-    whole = _over({**_house(look), **axes, "title": {"text": title}, "height": height}, layout)
-    whole["title"] = _over(_title(look), whole["title"])
+    whole = _over({**_house(look), **axes, "height": height}, layout)
+    if look.titled:
+        whole["title"] = {**_title(look), "text": escaped(title)}
+    else:
+        whole["height"] -= TITLE
+        whole["margin"]["t"] -= TITLE
     return go.Figure(data=list(traces), layout=whole)
 
 

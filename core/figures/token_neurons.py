@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from core.figures import grid
 from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn
-from core.figures.wording import count, number, quoted, token
+from core.figures.wording import count, escaped, number, quoted
 from core.results.token_neurons import TokenNeurons
 
 
@@ -35,11 +35,11 @@ def figure(result: TokenNeurons, look: Look, *, limit: float | None = None) -> g
 
 
 def title(result: TokenNeurons) -> str:
-    """The strongest neuron of all and what it writes, as the figure says it (escaped)."""
+    """The strongest neuron of all and what it writes, in words."""
     layer, rank = np.unravel_index(result.write.argmax(), result.write.shape)
     return (
-        f"At “{token(result.tokens[result.position], 12)}” L{layer}.neuron"
-        f"[{result.neuron[layer, rank]}] writes most: {quoted(result.writes[layer][rank][:3], 10)}"
+        f"At {quoted(result.tokens[result.position])} L{layer}.neuron"
+        f"[{result.neuron[layer, rank]}] writes most: {quoted(*result.writes[layer][rank][:3])}"
     )
 
 
@@ -67,6 +67,6 @@ def _line(result: TokenNeurons, layer: int, rank: int) -> str:
         f"(peak {number(result.peak[layer, rank])})"
         f"<br>write {number(result.write[layer, rank])} stream units "
         f"(random neuron {number(result.random_write[layer])})"
-        f"<br>writes {quoted(result.writes[layer][rank][:4], 12)}"
-        f"<br>suppresses {quoted(result.suppresses[layer][rank][:4], 12)}"
+        f"<br>writes {escaped(quoted(*result.writes[layer][rank][:4]))}"
+        f"<br>suppresses {escaped(quoted(*result.suppresses[layer][rank][:4]))}"
     )

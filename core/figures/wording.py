@@ -1,8 +1,6 @@
 """Words and numbers as figures print them: tokens made visible, text made harmless."""
 
-import html
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ _SIGNS = {" ": "·", "\n": "⏎", "\r": "␍", "\t": "⇥", "\N{NO-BREAK SPACE}"
 # inside an emoji is left alone.
 _HIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _JOINER = "\u200d"
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}
 
 
 def visible(piece: str, most: int = 0) -> str:
@@ -39,18 +38,27 @@ def _sign(char: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Plotly prints as it is: no tags, no entities, no formulas."""
-    return html.escape(text, quote=False).replace("$", "&#36;")
+    """Text that Plotly prints as it is: no tags, no entities, no formulas.
+
+    A ">" alone opens nothing and stays: Plotly fits text to a cell by its escaped length.
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
 
 
 def token(piece: str, most: int = 16) -> str:
-    """A token for a title, a tick or a hover line: visible, cut and escaped."""
+    """A token for a tick, a cell or a hover line: visible, cut and escaped."""
     return escaped(visible(piece, most))
 
 
-def quoted(pieces: Sequence[str], most: int = 16) -> str:
-    """Tokens in a row: “he”, “she”, “they”, each visible, cut and escaped."""
-    return ", ".join(f"“{token(piece, most)}”" for piece in pieces)
+def quoted(*pieces: str, most: int = 12) -> str:
+    """Tokens in a sentence: “he”, “she”, “they”, each visible and cut; not escaped."""
+    return ", ".join(f"“{_isolated(visible(piece, most))}”" for piece in pieces)
+
+
+def _isolated(text: str) -> str:
+    """Right-to-left text between marks that keep it from turning its neighbours round."""
+    turns = any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text)
+    return f"\u2068{text}\u2069" if turns else text
 
 
 def number(value: Any, *, sign: bool = False) -> str:

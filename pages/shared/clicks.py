@@ -18,6 +18,7 @@ import streamlit as st
 _JS = r"""
 const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const OWN = new Set(["picked", "cursor"]);
+const LEAST_TYPE = 7;                             // pixels; smaller text in cells is hidden
 
 export default function (component) {
   const { data, setTriggerValue, parentElement } = component;
@@ -46,6 +47,11 @@ export default function (component) {
     const rings = [...outline(picked, "picked", "solid"), ...outline(moving, "cursor", "dot")];
     if (rings.length || others.length !== (gd.layout.shapes ?? []).length) {
       window.Plotly.relayout(gd, { shapes: [...others, ...rings] });
+    }
+  };
+  const tidy = () => {
+    for (const text of gd.querySelectorAll(".heatmap-label text")) {
+      text.style.visibility = parseFloat(text.style.fontSize) < LEAST_TYPE ? "hidden" : "";
     }
   };
   const say = ([y, x]) => {
@@ -94,6 +100,7 @@ export default function (component) {
   };
   const release = () => {
     gd?.removeListener?.("plotly_click", onClick);
+    gd?.removeListener?.("plotly_afterplot", tidy);
     gd?.removeEventListener("keydown", onKey);
   };
   const bind = () => {
@@ -101,6 +108,9 @@ export default function (component) {
     if (!found?.on || !found._fullLayout || found === gd) return;
     release();
     gd = found;
+    gd.on("plotly_afterplot", tidy);
+    tidy();
+    if (!data.picks) return;
     gd.on("plotly_click", onClick);
     if (!data.grid) return;
     gd.tabIndex = 0;
@@ -159,12 +169,10 @@ def pickable_chart(
             "toImageButtonOptions": {"format": "svg", "filename": f"eidoscope-{key}", "scale": 1},
         },
     )
-    if on_pick is None:
-        return
 
     def relay() -> None:
         cell = st.session_state[listener].get("pick")
-        if cell is not None:
+        if cell is not None and on_pick is not None:
             on_pick([int(i) for i in cell])
 
     _listener(
@@ -172,6 +180,7 @@ def pickable_chart(
         data={
             "chart": key,
             "label": label,
+            "picks": on_pick is not None,
             "grid": grid,
             "picked": None if picked is None else [int(i) for i in picked],
         },
