@@ -1,1 +1,46 @@
-"""The methods, one module each, and the table that lists them."""
+"""The methods, one module each, the table that lists them, and the door for requests."""
+
+from dataclasses import replace
+from typing import Any
+
+from core.analyses.runs import Progress
+from core.analyses.table import ANALYSES, analysis
+from core.models import door, pool, sources
+from core.results.base import Result
+from core.spec.request import ModelRef, Request
+
+__all__ = ["ANALYSES", "analysis", "answer", "salt", "stamp"]
+
+
+def answer(request: Request, progress: Progress) -> Result:
+    """Compute the answer to a request. Runs in the worker."""
+    method = analysis(request.analysis)
+    options = options_of(request)
+    method.check(request.analysis, set(options))
+    loaded = pool.get(request.model, progress=progress)
+    progress.check()
+    return replace(method.run(loaded, progress, **options), request=request.plain())
+
+
+def options_of(request: Request) -> dict[str, Any]:
+    """The keyword arguments a request stands for: one prompt is `text`, several are `texts`."""
+    options = dict(request.options)
+    if len(request.prompts) == 1:
+        options["text"] = request.prompts[0]
+    elif request.prompts:
+        options["texts"] = request.prompts
+    if request.interventions:
+        options["interventions"] = request.interventions
+    return options
+
+
+def salt(request: Request) -> str:
+    """What else an answer depends on: the weights, and the version of the method."""
+    method = analysis(request.analysis)
+    weights = door.fingerprint(sources.resolve(request.model))
+    return f"{weights}:{request.analysis}:{method.version}"
+
+
+def stamp(model: ModelRef) -> str:
+    """Changes when the model's files change. Cheap: sizes and times, no contents."""
+    return door.stamp(sources.resolve(model))

@@ -27,13 +27,15 @@ from core.spec.site import HEADS, STREAM, Site
 class Moment:
     """Where in the text a hook stands, and what must be remembered between decoding steps.
 
-    `tokens` are in this step and `offset` lie in the cache already; `sources` holds what patches and resampling put
-    in; `means` the means taken over the prompt, by change.
+    `tokens` are in this step and `offset` lie in the cache already. `prompt` tokens come first
+    where more follow that count as generated (0: the whole row is the prompt). `sources` holds
+    what patches and resampling put in; `means` the means over the prompt, by row and change.
     """
 
     loaded: Loaded
     tokens: int = 0
     offset: int = 0
+    prompt: int = 0
     sources: Mapping[Intervention, Tensor] = field(default_factory=dict)
     means: dict[Any, Tensor] = field(default_factory=dict)
 
@@ -111,7 +113,7 @@ def _mean(change: Ablate, values: Tensor, length: int, row: int, at: Moment) -> 
     """Mean over the text's tokens of what arrives here; in decoding that of the prompt."""
     key = (row, change)
     if key not in at.means:
-        whole = values[:length].mean(dim=0, keepdim=True)
+        whole = values[: at.prompt or length].mean(dim=0, keepdim=True)
         unit = change.site.unit
         at.means[key] = whole.clone() if unit is None else whole[:, unit].clone()
     return at.means[key]
@@ -122,9 +124,10 @@ def _patch(change: Patch, target: Tensor, at: Moment) -> None:
     if change.site.position is not None:
         target.copy_(source)
         return
-    tokens = target.shape[0]
     if at.offset:
         return  # new tokens have no counterpart in the source text
+    target = target[: at.prompt or None]
+    tokens = target.shape[0]
     if source.shape[0] != tokens:
         raise Error(
             f"{change.site}: the source text has {source.shape[0]} tokens, this text {tokens}; "

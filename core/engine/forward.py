@@ -39,6 +39,7 @@ def run(
     read: Sequence[Site] = (),
     change: Changes = (),
     logits: Logits = "all",
+    prompt: int = 0,
     check: Check | None = None,
 ) -> Trace:
     """Run the rows once.
@@ -46,11 +47,12 @@ def run(
     `change` holds one list of interventions per row, or a single list for every row; changes
     at one place apply in listed order and reads see their result. `logits`: "all" tokens, the
     "last" real one of each row, given positions, or "none", and then the forward stops behind
-    the last block that is read. `check` is called in front of every block and may raise.
+    the last block that is read. `prompt` tokens of each row count as given, the rest as
+    generated (means and patches are about the given ones; 0: all). `check` is called in front of every block and may raise.
     Without reads and changes this is the plain forward, bit for bit.
     """
     changes = _checked(loaded, rows, read, change)
-    moment = Moment(loaded, rows.ids.shape[1], sources=sources(loaded, changes, check))
+    moment = Moment(loaded, rows.ids.shape[1], prompt=prompt, sources=sources(loaded, changes, check))
     plan = Plan(tuple(read), changes, rows.lengths, moment, check)
     plan.expand_to = _expansion(loaded, rows, plan)
     plan.stop_early = logits == "none" and _can_stop(loaded, read)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from core.engine.readout import norm_weight
 from core.models.loaded import Loaded, weight
 from core.spec.site import HEADS, Site
 
@@ -28,6 +29,18 @@ def write_matrix(loaded: Loaded, site: Site) -> Tensor:
         return matrix(linear).reshape(loaded.n_heads, loaded.d_head, loaded.d_model)
     assert block.neurons is not None
     return matrix(block.neurons)
+
+
+def neuron_writes(loaded: Loaded, layer: int, stack: str = "") -> Tensor:
+    """What each neuron of a layer adds to the stream, [neuron, d_model] in float32.
+
+    The output matrix times the weight of the post-MLP norm where the family has one.
+    """
+    site = Site(layer, "neuron", stack=stack)
+    loaded.check(site)
+    write = write_matrix(loaded, site)
+    norm = loaded.block(site).post_mlp
+    return write if norm is None else write * norm_weight(loaded, norm)
 
 
 def write_norms(loaded: Loaded, site: Site) -> Tensor:

@@ -88,6 +88,11 @@ class Loaded:
     def n_layers(self) -> int:
         return len(self.stacks[""].blocks)
 
+    @property
+    def prompt_stack(self) -> str:
+        """The stack that reads the prompt: "enc" in an encoder-decoder, else the only one."""
+        return "enc" if "enc" in self.stacks else ""
+
     def __repr__(self) -> str:
         return f"<{self.name}: {self.family}, {self.n_layers} layers x {self.d_model}>"
 

@@ -7,6 +7,7 @@ from core.results.dose import DoseResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
 from core.results.next_tokens import NextTokens
+from core.results.scale import ScaleResult
 from core.results.steer import SteerResult
 from core.results.token_neurons import TokenNeurons
 from core.spec.errors import Error
@@ -18,6 +19,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_effect": HeadEffect,
     "lens": LensResult,
     "next_tokens": NextTokens,
+    "scale": ScaleResult,
     "steer": SteerResult,
     "token_neurons": TokenNeurons,
 }

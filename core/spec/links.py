@@ -235,7 +235,9 @@ def _unpack(text: str) -> Any:
 
 
 def workspace_for(
-    models: tuple[ModelRef, ...], prompt: str, changes: tuple[Change, ...]
+    models: tuple[ModelRef, ...], prompt: str | None, changes: tuple[Change, ...]
 ) -> Workspace:
-    """The workspace a notebook means by a text and its interventions."""
-    return Workspace(models=models, prompt=prompt, tray=tuple(TrayItem(c) for c in changes))
+    """The workspace a notebook means by a text (None: the default one) and its interventions."""
+    tray = tuple(TrayItem(change) for change in changes)
+    work = Workspace(models=models, tray=tray)
+    return work if prompt is None else replace(work, prompt=prompt)

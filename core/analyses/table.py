@@ -1,0 +1,65 @@
+"""Every analysis, one line each: what it answers, the function, the version of its method.
+
+Raise the version when the numbers change: stored answers of the old one are then not used.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.analyses.attention import attention
+from core.analyses.card import card
+from core.analyses.dose import dose
+from core.analyses.head_effect import head_effect
+from core.analyses.lens import lens
+from core.analyses.next_tokens import next_tokens
+from core.analyses.scale import scale
+from core.analyses.steer import steer
+from core.analyses.token_neurons import token_neurons
+from core.results.base import Result
+from core.spec.errors import Error
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """`run(loaded, progress, **options)`; options are the function's keyword arguments."""
+
+    run: Callable[..., Result]
+    about: str
+    version: int = 1
+
+    def check(self, name: str, options: set[str]) -> None:
+        """Raise `Error` for an option this analysis does not have, or one that is missing."""
+        known = {
+            key: value
+            for key, value in inspect.signature(self.run).parameters.items()
+            if value.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        strange = sorted(options - set(known))
+        if strange:
+            raise Error(f"{name} has no option {strange[0]!r}; it has {', '.join(known)}")
+        empty = inspect.Parameter.empty
+        missing = [key for key, value in known.items() if value.default is empty]
+        missing = [key for key in missing if key not in options]
+        if missing:
+            raise Error(f"{name} needs {', '.join(f'{key}=' for key in missing)}")
+
+
+ANALYSES: dict[str, Analysis] = {
+    "card": Analysis(card, "What the model is, which load checks it passed, what is missing."),
+    "next_tokens": Analysis(next_tokens, "What comes next: clean, clamped and controls."),
+    "lens": Analysis(lens, "What each layer would say if the model stopped there."),
+    "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
+    "attention": Analysis(attention, "Where one head looks on a text."),
+    "head_effect": Analysis(head_effect, "What the answer loses when each head is ablated."),
+    "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
+    "dose": Analysis(dose, "How the answer responds to the strength of one change."),
+    "scale": Analysis(scale, "How large the values at a site get on the reference text."),
+}
+
+
+def analysis(name: str) -> Analysis:
+    """The analysis of this name. Raises `Error` naming those there are."""
+    if name not in ANALYSES:
+        raise Error(f"no analysis {name[:40]!r}; there are {', '.join(ANALYSES)}")
+    return ANALYSES[name]

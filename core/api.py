@@ -1,0 +1,226 @@
+"""What a notebook imports. The pages use the same engine underneath.
+
+    from core import api
+    m = api.load("embedded")
+    api.generate(m, "Yesterday Tom walked. Then", interventions=[api.Clamp("L2.neuron[17]", 8.0)])
+
+Every function may be called from any thread. What cannot be done raises `api.Error` with a
+sentence that says what to do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.analyses.runs import Silent
+from core.analyses.table import ANALYSES, analysis
+from core.engine.forward import run as _run
+from core.engine.generate import continuation, generate as _generate
+from core.engine.rows import rows as _rows
+from core.models import pool
+from core.models.loaded import Loaded
+from core.models.tokens import encode, pieces
+from core.results.base import Result, read_parts
+from core.results.table import result_class
+from core.spec import links
+from core.spec.errors import Error
+from core.spec.interventions import (
+    Ablate,
+    Add,
+    Change,
+    Clamp,
+    Intervention,
+    Patch,
+    Project,
+    Scale,
+    listed,
+)
+from core.spec.request import ModelRef, ask
+from core.spec.site import Site, site
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = [
+    "Ablate",
+    "Add",
+    "Clamp",
+    "Error",
+    "Patch",
+    "Project",
+    "Scale",
+    "Site",
+    "analyses",
+    "figure",
+    "generate",
+    "link",
+    "load",
+    "logits",
+    "open_result",
+    "run",
+    "tokens",
+    "trace",
+]
+
+
+def load(
+    name: str | Path,
+    *,
+    revision: str = "",
+    dtype: str = "",
+    device: str = "",
+    device_map: Any = None,
+) -> Loaded:
+    """Load an embedded model by name, a folder, or a hub id; a second call returns the same.
+
+    float32 on the CPU whatever the file holds, the stored dtype on a GPU, unless `dtype` says
+    otherwise. The load checks run at once; a model whose parts do not add up is refused.
+    """
+    return pool.get(
+        ModelRef(str(name), revision or "", dtype or ""),
+        device=device or None,
+        device_map=device_map,
+    )
+
+
+def tokens(m: Loaded, text: str) -> list[str]:
+    """The text's tokens as shown on screen, special tokens included."""
+    return list(pieces(m, encode(m, text)))
+
+
+def logits(m: Loaded, text: str, interventions: Iterable[Intervention] = ()) -> np.ndarray:
+    """Logits [token, d_vocab], float32.
+
+    An encoder-decoder reads the text with its encoder and answers for its first decoder token.
+    """
+    answer = _run(m, _rows(m, [encode(m, text)]), change=[listed(interventions)]).logits
+    assert answer is not None
+    return answer[0].float().cpu().numpy()
+
+
+def trace(
+    m: Loaded,
+    text: str,
+    sites: Sequence[str | Site],
+    interventions: Iterable[Intervention] = (),
+) -> dict[str, np.ndarray]:
+    """{site text: array [token, ...]} of what the sites hold, float32.
+
+    `head` [token, head, d_head], `head[3]` [token, d_head], `neuron` [token, d_mlp], `neuron[5]`
+    [token], stream sites [token, d_model], `pattern` [head, query, key]; `@p` keeps the token
+    axis with length 1. Interventions act before the reading.
+    """
+    if isinstance(sites, str | Site):
+        raise Error('sites are a list: ["L2.resid_post"]')
+    wanted = [site(text_or_site) for text_or_site in sites]
+    seen = _run(
+        m,
+        _rows(m, [encode(m, text)]),
+        read=wanted,
+        change=[listed(interventions)],
+        logits="none",
+    )
+    return {
+        str(asked): seen.values[place][0].float().cpu().numpy()
+        for asked, place in zip(sites, wanted, strict=True)
+    }
+
+
+def generate(
+    m: Loaded,
+    text: str,
+    interventions: Iterable[Intervention] = (),
+    max_new_tokens: int = 40,
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> str:
+    """The continuation alone. Stops before an end token and at the end of the context."""
+    ids = encode(m, text)
+    written = _generate(
+        m,
+        _rows(m, [ids]),
+        [listed(interventions)],
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        temperature=temperature,
+    )
+    return continuation(m, ids, written.ids[0])
+
+
+def analyses() -> dict[str, str]:
+    """Every analysis by name, with one sentence on what it answers."""
+    return {name: method.about for name, method in ANALYSES.items()}
+
+
+def run(name: str, m: Loaded, **options: Any) -> Result:
+    """Run an analysis and wait for its answer; long ones show a progress bar.
+
+    Options are the keyword arguments of the analysis; unknown ones are refused.
+    """
+    method = analysis(name)
+    if "interventions" in options:
+        options["interventions"] = listed(options["interventions"])
+    method.check(name, set(options))
+    with _Bar(name) as bar:
+        result = method.run(m, bar, **options)
+    return replace(result, request=_asked(name, m, options))
+
+
+def _asked(name: str, m: Loaded, options: dict[str, Any]) -> dict[str, Any]:
+    """The question as it is kept with the answer; objects that are no plain data by their text."""
+    plain = {key: value for key, value in options.items() if key not in ("text", "interventions")}
+    try:
+        request = ask(name, m.ref, **plain)
+    except Error:
+        request = ask(name, m.ref, **{key: str(value) for key, value in plain.items()})
+    texts = (options["text"],) if "text" in options else ()
+    return replace(
+        request, prompts=texts, interventions=tuple(options.get("interventions", ()))
+    ).plain()
+
+
+class _Bar(Silent):
+    """A progress bar that appears when the work takes longer than a second."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm.auto import tqdm  # noqa: PLC0415  # decides between notebook and terminal
+
+        self._bar = tqdm(total=100, desc=name, delay=1.0, leave=False)
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def step(self, share: float, note: str = "") -> None:
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(round(100 * share) - self._bar.n)
+
+
+def figure(result: Result) -> "go.Figure":
+    """The page's own figure of an answer."""
+    from core.figures.table import figure as draw  # noqa: PLC0415  # plotly only where drawn
+
+    return draw(result)
+
+
+def open_result(folder: str | Path) -> Result:
+    """Open an answer that `.save(folder)` wrote."""
+    name, arrays, labels = read_parts(folder)
+    return result_class(name).build(arrays, labels)
+
+
+def link(
+    page: str,
+    model: "str | Path | Loaded" = "embedded",
+    text: str | None = None,
+    interventions: Iterable[Change] = (),
+) -> str:
+    """The address, from `/`, of a page in this state."""
+    ref = model.ref if isinstance(model, Loaded) else ModelRef(str(model))
+    work = links.workspace_for((ref,), text, tuple(listed(interventions)))  # type: ignore[arg-type]
+    return links.link(page, work)
