@@ -1,6 +1,7 @@
 """TopK dictionaries on the residual stream: training, storing and reading back.
 
-Stored in the layout of SAELens 6: cfg.json and sae_weights.safetensors, reading raw states of the site.
+Stored in the layout of SAELens 6: cfg.json and sae_weights.safetensors, reading raw states of the
+site.
 """
 
 from __future__ import annotations
@@ -21,23 +22,25 @@ from tools.embedded.settings import work_folder
 
 FEATURES, K = 2048, 16
 BATCH = 1024
-SKIPPED = 4             # first positions of every row, where states are unlike all others
-SILENT_STEPS = 100      # a feature silent for so many batches is dead and gets the auxiliary loss
+SKIPPED = 4  # first positions of every row, where states are unlike all others
+SILENT_STEPS = 100  # a feature silent for so many batches is dead and gets the auxiliary loss
 AUXILIARY, DEAD_AT_ONCE = 1 / 16, 32
 RATE, WARM_UP = 1e-3, 50
-GATHERED_ROWS = 64      # rows of text whose states are shuffled together
+GATHERED_ROWS = 64  # rows of text whose states are shuffled together
 SHARES = (0.72, 0.28, 0.0)
 
 
 @dataclass
 class Dictionary:
-    """Reads x [position, width]: features are the K largest of (x - b_dec) W_enc + b_enc, cut at zero."""
+    """Reads x [position, width]: features are the K largest of (x - b_dec) W_enc + b_enc, cut at
+    zero.
+    """
 
-    W_enc: Tensor     # [width, feature]
-    b_enc: Tensor     # [feature]
-    W_dec: Tensor     # [feature, width], rows of length one
-    b_dec: Tensor     # [width]
-    layer: int        # states after this block, counted from 1
+    W_enc: Tensor  # [width, feature]
+    b_enc: Tensor  # [feature]
+    W_dec: Tensor  # [feature, width], rows of length one
+    b_dec: Tensor  # [width]
+    layer: int  # states after this block, counted from 1
 
     def encode(self, x: Tensor) -> Tensor:
         before = (x - self.b_dec) @ self.W_enc + self.b_enc
@@ -53,15 +56,21 @@ class Dictionary:
 
 
 def states_of(reader: Reader, mix: Mix, layers: tuple[int, ...], rows: int) -> dict[int, Tensor]:
-    """States after the layers on fresh rows of text, without the first positions, shuffled alike: [position, width]."""
+    """States after the layers on fresh rows of text, without the first positions, shuffled alike:
+    [position, width].
+    """
     ids = torch.cat([mix.batch(8, SHARES, 3)[0] for _ in range(rows // 8)])
-    found = torch.cat([reader.states(part)[list(layers), :, SKIPPED:] for part in ids.split(8)], dim=1).flatten(1, 2)
+    found = torch.cat(
+        [reader.states(part)[list(layers), :, SKIPPED:] for part in ids.split(8)], dim=1
+    ).flatten(1, 2)
     order = torch.randperm(found.shape[1])
     return {layer: found[at][order] for at, layer in enumerate(layers)}
 
 
 class Trainer:
-    """One dictionary in training, in coordinates where the states are centred and have unit mean square."""
+    """One dictionary in training, in coordinates where the states are centred and have unit mean
+    square.
+    """
 
     def __init__(self, layer: int, sample: Tensor, steps: int, seed: int) -> None:
         torch.manual_seed(seed)
@@ -74,7 +83,9 @@ class Trainer:
         self.b_enc = torch.zeros(FEATURES, requires_grad=True)
         self.b_dec = torch.zeros(sample.shape[1], requires_grad=True)
         self.silent = torch.zeros(FEATURES)
-        self.optimizer = torch.optim.Adam([self.W_enc, self.W_dec, self.b_enc, self.b_dec], lr=RATE, fused=True)
+        self.optimizer = torch.optim.Adam(
+            [self.W_enc, self.W_dec, self.b_enc, self.b_dec], lr=RATE, fused=True
+        )
 
     def update(self, states: Tensor) -> float:
         """One step on states [position, width]; returns the unexplained share of variance."""
@@ -109,13 +120,22 @@ class Trainer:
         return (error - features @ self.W_dec[dead]).pow(2).mean()
 
     def finished(self) -> Dictionary:
-        """Centring and scale folded in, so that the dictionary reads raw states and keeps its unit rows."""
+        """Centring and scale folded in, so that the dictionary reads raw states and keeps its unit
+        rows.
+        """
         with torch.no_grad():
-            return Dictionary(self.W_enc.detach().clone(), self.b_enc.detach() * self.scale, self.W_dec.detach().clone(),
-                              self.mean + self.scale * self.b_dec.detach(), self.layer)
+            return Dictionary(
+                self.W_enc.detach().clone(),
+                self.b_enc.detach() * self.scale,
+                self.W_dec.detach().clone(),
+                self.mean + self.scale * self.b_dec.detach(),
+                self.layer,
+            )
 
 
-def train(folder: Path, layers: tuple[int, ...], steps: int, seed: int = 7) -> dict[int, Dictionary]:
+def train(
+    folder: Path, layers: tuple[int, ...], steps: int, seed: int = 7
+) -> dict[int, Dictionary]:
     """Train one dictionary per layer on the same stream of text."""
     torch.set_num_threads(int(os.environ.get("EIDOSCOPE_THREADS", "1")))
     reader, mix = Reader.open(folder), Mix(folder, seed)
@@ -126,12 +146,27 @@ def train(folder: Path, layers: tuple[int, ...], steps: int, seed: int = 7) -> d
     while done < steps:
         states = states_of(reader, mix, layers, GATHERED_ROWS)
         for start in range(0, len(states[layers[0]]) - BATCH + 1, BATCH):
-            losses = {layer: trainers[layer].update(states[layer][start:start + BATCH]) for layer in layers}
+            losses = {
+                layer: trainers[layer].update(states[layer][start : start + BATCH])
+                for layer in layers
+            }
             done += 1
             if done % 250 == 0:
-                dead = {layer: int((one.silent >= SILENT_STEPS).sum()) for layer, one in trainers.items()}
-                print(json.dumps({"step": done, "seconds": round(time.monotonic() - began),
-                                  "unexplained": {k: round(v, 4) for k, v in losses.items()}, "silent": dead}), flush=True)
+                dead = {
+                    layer: int((one.silent >= SILENT_STEPS).sum())
+                    for layer, one in trainers.items()
+                }
+                print(
+                    json.dumps(
+                        {
+                            "step": done,
+                            "seconds": round(time.monotonic() - began),
+                            "unexplained": {k: round(v, 4) for k, v in losses.items()},
+                            "silent": dead,
+                        }
+                    ),
+                    flush=True,
+                )
             if done == steps:
                 break
             while (work_folder() / "PAUSE").exists():
@@ -141,19 +176,44 @@ def train(folder: Path, layers: tuple[int, ...], steps: int, seed: int = 7) -> d
 
 def save(dictionary: Dictionary, folder: Path, model: str, trained_on: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: getattr(dictionary, name).to(torch.bfloat16).contiguous()
-               for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    tensors = {
+        name: getattr(dictionary, name).to(torch.bfloat16).contiguous()
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec")
+    }
     save_file(tensors, folder / "sae_weights.safetensors")
-    (folder / "cfg.json").write_text(json.dumps({
-        "architecture": "topk", "d_in": dictionary.W_enc.shape[0], "d_sae": FEATURES, "k": K, "dtype": "bfloat16",
-        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none", "reshape_activations": "none",
-        "rescale_acts_by_decoder_norm": False,
-        "metadata": {"model_name": model, "hook_name": f"blocks.{dictionary.layer - 1}.hook_resid_post",
-                     "site": dictionary.site, "hook_head_index": None, "context_size": 256, "prepend_bos": True,
-                     "training_tokens": trained_on, "skipped_positions": SKIPPED}}, indent=1) + "\n")
+    (folder / "cfg.json").write_text(
+        json.dumps(
+            {
+                "architecture": "topk",
+                "d_in": dictionary.W_enc.shape[0],
+                "d_sae": FEATURES,
+                "k": K,
+                "dtype": "bfloat16",
+                "device": "cpu",
+                "apply_b_dec_to_input": True,
+                "normalize_activations": "none",
+                "reshape_activations": "none",
+                "rescale_acts_by_decoder_norm": False,
+                "metadata": {
+                    "model_name": model,
+                    "hook_name": f"blocks.{dictionary.layer - 1}.hook_resid_post",
+                    "site": dictionary.site,
+                    "hook_head_index": None,
+                    "context_size": 256,
+                    "prepend_bos": True,
+                    "training_tokens": trained_on,
+                    "skipped_positions": SKIPPED,
+                },
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def load(folder: Path) -> Dictionary:
-    tensors = {name: value.float() for name, value in load_file(folder / "sae_weights.safetensors").items()}
+    tensors = {
+        name: value.float() for name, value in load_file(folder / "sae_weights.safetensors").items()
+    }
     hook = json.loads((folder / "cfg.json").read_text())["metadata"]["hook_name"]
     return Dictionary(**tensors, layer=int(hook.split(".")[1]) + 1)

@@ -30,8 +30,9 @@ def random_repeats(rows: int, length: int, seed: int) -> Tensor:
 
 
 def repeat_scores(pattern: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Scores [layer, head] over the second copy: attention to the previous position, and to the position
-    after the earlier copy of the same piece."""
+    """Scores [layer, head] over the second copy: attention to the previous position, and to the
+    position after the earlier copy of the same piece.
+    """
     queries = torch.arange(1 + length, 1 + 2 * length)
     previous = pattern[..., queries, queries - 1].mean((1, 3))
     induction = pattern[..., queries, queries - length + 1].mean((1, 3))
@@ -40,7 +41,11 @@ def repeat_scores(pattern: Tensor, length: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def copy_gain(model, ids: Tensor, length: int) -> float:
-    """Loss on the first copy minus loss on the second, in nats per token, from the second token of each copy on."""
+    """Loss on the first copy minus loss on the second, in nats per token, from the second token of
+    each copy on.
+    """
     logits = model(ids).logits.float()
-    loss = torch.nn.functional.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
-    return float(loss[:, 1:length].mean() - loss[:, length + 1:].mean())
+    loss = torch.nn.functional.cross_entropy(
+        logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none"
+    )
+    return float(loss[:, 1:length].mean() - loss[:, length + 1 :].mean())

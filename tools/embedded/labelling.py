@@ -1,4 +1,6 @@
-"""What every feature of a dictionary stands for: planted labels with F1, and the contexts it is largest in."""
+"""What every feature of a dictionary stands for: planted labels with F1, and the contexts it is
+largest in.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ from tools.embedded.dictionaries import SKIPPED, Dictionary
 from tools.embedded.reading import Reader
 
 DOCUMENTS = 2600
-THRESHOLDS = (0.0, 0.1, 0.2, 0.35, 0.5)     # of the feature's largest value
-FEWEST = 20                                 # tokens a label needs in each half
-EXAMPLES, BEFORE, AFTER = 12, 10, 4         # contexts per feature, tokens shown around the largest
+THRESHOLDS = (0.0, 0.1, 0.2, 0.35, 0.5)  # of the feature's largest value
+FEWEST = 20  # tokens a label needs in each half
+EXAMPLES, BEFORE, AFTER = 12, 10, 4  # contexts per feature, tokens shown around the largest
 
 
 @dataclass
@@ -26,8 +28,10 @@ class Labelled:
 
     ids: list[list[int]]
     labels: tuple[str, ...]
-    table: Tensor          # [token, label] of bool, tokens of all documents one after another, BEGIN left out
-    half: Tensor           # [token] of bool: true in the second half of the documents
+    table: (
+        Tensor  # [token, label] of bool, tokens of all documents one after another, BEGIN left out
+    )
+    half: Tensor  # [token] of bool: true in the second half of the documents
 
 
 def labelled_documents(reader: Reader, count: int = DOCUMENTS) -> Labelled:
@@ -36,8 +40,15 @@ def labelled_documents(reader: Reader, count: int = DOCUMENTS) -> Labelled:
         encoded = reader.tokenizer(document.text.rstrip(), return_offsets_mapping=True)
         row = encoded["input_ids"][:256]
         spans = document.spans()
-        for start, end in encoded["offset_mapping"][1:len(row)]:
-            marks.append({label for one in spans if start < one.end and end > one.start for label in one.labels})
+        for start, end in encoded["offset_mapping"][1 : len(row)]:
+            marks.append(
+                {
+                    label
+                    for one in spans
+                    if start < one.end and end > one.start
+                    for label in one.labels
+                }
+            )
         half += [number >= count // 2] * (len(row) - 1)
         ids.append(row)
     halves = torch.tensor(half)
@@ -56,21 +67,27 @@ def token_states(reader: Reader, ids: list[list[int]], layer: int) -> Tensor:
     """States after a layer at all tokens but BEGIN, document after document: [token, width]."""
     found: list[Tensor] = []
     for start in range(0, len(ids), 64):
-        rows = ids[start:start + 64]
+        rows = ids[start : start + 64]
         longest = max(map(len, rows))
-        states = reader.states(torch.tensor([row + [0] * (longest - len(row)) for row in rows]))[layer]
-        found += [state[1:len(row)] for state, row in zip(states, rows)]
+        states = reader.states(torch.tensor([row + [0] * (longest - len(row)) for row in rows]))[
+            layer
+        ]
+        found += [state[1 : len(row)] for state, row in zip(states, rows, strict=True)]
     return torch.cat(found)
 
 
 def f1_table(active: Tensor, table: Tensor) -> Tensor:
-    """F1 [label, feature] of active [token, feature] against table [token, label], both 0 or 1 floats."""
+    """F1 [label, feature] of active [token, feature] against table [token, label], both 0 or 1
+    floats.
+    """
     both = table.T @ active
     return 2 * both / (table.sum(0)[:, None] + active.sum(0)[None] + 1e-9)
 
 
 def f1_by_threshold(values: Tensor, labelled: Labelled, second: bool) -> Tensor:
-    """F1 [threshold, label, feature] on one half of the documents; thresholds are shares of each column's maximum."""
+    """F1 [threshold, label, feature] on one half of the documents; thresholds are shares of each
+    column's maximum.
+    """
     chosen = labelled.half if second else ~labelled.half
     largest, table = values.max(0).values, labelled.table[chosen].float()
     part = values[chosen]
@@ -81,28 +98,41 @@ def f1_by_threshold(values: Tensor, labelled: Labelled, second: bool) -> Tensor:
 class Scores:
     """Choices made on the first half of the documents, F1 reported on the second."""
 
-    label_of: list[tuple[str, float, float]]             # per feature: best label, F1, threshold as share of maximum
-    feature_of: dict[str, tuple[int, float, float]]      # per label: best feature, F1, threshold
+    label_of: list[
+        tuple[str, float, float]
+    ]  # per feature: best label, F1, threshold as share of maximum
+    feature_of: dict[str, tuple[int, float, float]]  # per label: best feature, F1, threshold
 
 
 def score(values: Tensor, labelled: Labelled) -> Scores:
     """Match columns of values [token, feature] to labels."""
-    chosen, reported = f1_by_threshold(values, labelled, False), f1_by_threshold(values, labelled, True)
+    chosen, reported = (
+        f1_by_threshold(values, labelled, False),
+        f1_by_threshold(values, labelled, True),
+    )
     count, names = values.shape[1], labelled.labels
     flat = chosen.permute(2, 0, 1).flatten(1).argmax(1)
     label_of = []
     for feature, place in enumerate(flat.tolist()):
         threshold, label = divmod(place, len(names))
-        label_of.append((names[label], reported[threshold, label, feature].item(), THRESHOLDS[threshold]))
+        label_of.append(
+            (names[label], reported[threshold, label, feature].item(), THRESHOLDS[threshold])
+        )
     feature_of = {}
     for label, place in enumerate(chosen.permute(1, 0, 2).flatten(1).argmax(1).tolist()):
         threshold, feature = divmod(place, count)
-        feature_of[names[label]] = (feature, reported[threshold, label, feature].item(), THRESHOLDS[threshold])
+        feature_of[names[label]] = (
+            feature,
+            reported[threshold, label, feature].item(),
+            THRESHOLDS[threshold],
+        )
     return Scores(label_of, feature_of)
 
 
 def examples(reader: Reader, ids: list[list[int]], values: Tensor) -> list[list[dict]]:
-    """Per feature its largest contexts from different documents: pieces, values, and where the largest is."""
+    """Per feature its largest contexts from different documents: pieces, values, and where the
+    largest is.
+    """
     document = torch.tensor([at for at, row in enumerate(ids) for _ in row[1:]])
     offset = torch.tensor([at for row in ids for at in range(1, len(row))])
     pieces = [reader.tokenizer.convert_ids_to_tokens(row) for row in ids]
@@ -116,9 +146,14 @@ def examples(reader: Reader, ids: list[list[int]], values: Tensor) -> list[list[
                 continue
             used.add(number)
             start, end = max(1, at - BEFORE), min(len(ids[number]), at + AFTER + 1)
-            around = column[token - at + start:token - at + end]
-            contexts.append({"pieces": pieces[number][start:end], "at": at - start,
-                             "values": [round(value, 2) for value in around.tolist()]})
+            around = column[token - at + start : token - at + end]
+            contexts.append(
+                {
+                    "pieces": pieces[number][start:end],
+                    "at": at - start,
+                    "values": [round(value, 2) for value in around.tolist()],
+                }
+            )
             if len(contexts) == EXAMPLES:
                 break
         found.append(contexts)
@@ -130,17 +165,40 @@ def write(folder: Path, reader: Reader, dictionary: Dictionary, labelled: Labell
     values = dictionary.encode(token_states(reader, labelled.ids, dictionary.layer))
     scores = score(values, labelled)
     density, largest = (values > 0).float().mean(0), values.max(0).values
-    features = [{"label": label, "f1": round(f1, 3), "threshold": share, "density": round(density[at].item(), 6),
-                 "max": round(largest[at].item(), 3)} for at, (label, f1, share) in enumerate(scores.label_of)]
-    concepts = {label: {"feature": feature, "f1": round(f1, 3), "threshold": share}
-                for label, (feature, f1, share) in scores.feature_of.items()}
-    (folder / "feature_labels.json").write_text(json.dumps({
-        "site": dictionary.site, "documents": len(labelled.ids), "tokens": len(values),
-        "how": "label chosen on the first half of the documents, f1 measured on the second; density and max on all",
-        "features": features, "concepts": concepts}, separators=(",", ":"), ensure_ascii=False))
-    text = json.dumps({"site": dictionary.site, "features": examples(reader, labelled.ids, values)},
-                      separators=(",", ":"), ensure_ascii=False)
-    with (folder / "feature_examples.json.gz").open("wb") as raw:
-        with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
-            packed.write(text.encode())
+    features = [
+        {
+            "label": label,
+            "f1": round(f1, 3),
+            "threshold": share,
+            "density": round(density[at].item(), 6),
+            "max": round(largest[at].item(), 3),
+        }
+        for at, (label, f1, share) in enumerate(scores.label_of)
+    ]
+    concepts = {
+        label: {"feature": feature, "f1": round(f1, 3), "threshold": share}
+        for label, (feature, f1, share) in scores.feature_of.items()
+    }
+    (folder / "feature_labels.json").write_text(
+        json.dumps(
+            {
+                "site": dictionary.site,
+                "documents": len(labelled.ids),
+                "tokens": len(values),
+                "how": "label chosen on the first half of the documents, f1 of the second; "
+                "density and max on all",
+                "features": features,
+                "concepts": concepts,
+            },
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
+    )
+    text = json.dumps(
+        {"site": dictionary.site, "features": examples(reader, labelled.ids, values)},
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    packed = gzip.compress(text.encode(), mtime=0)
+    (folder / "feature_examples.json.gz").write_bytes(packed)
     return scores

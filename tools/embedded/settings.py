@@ -11,14 +11,16 @@ SHIPPED = REPOSITORY / "assets" / "models"
 LARGEST_SHIPPED_MB = 60
 
 VOCABULARY = 4096
-ROW = 256            # positions of one training row
-CONTEXT = 512        # positions the configuration allows; the interface warns beyond ROW
-BEGIN, END = 1, 2    # token ids; every row starts with BEGIN, END stands between two documents
+ROW = 256  # positions of one training row
+CONTEXT = 512  # positions the configuration allows; the interface warns beyond ROW
+BEGIN, END = 1, 2  # token ids; every row starts with BEGIN, END stands between two documents
 HELD_OUT_STORIES = 250
 
 
 def work_folder() -> Path:
-    """Where runs keep their state; EIDOSCOPE_TRAIN names it, never inside the repository's tracked files."""
+    """Where runs keep their state; EIDOSCOPE_TRAIN names it, never inside the repository's tracked
+    files.
+    """
     folder = Path(os.environ.get("EIDOSCOPE_TRAIN", REPOSITORY / "build" / "embedded"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -29,7 +31,9 @@ def stories_file() -> Path:
     folder = Path(os.environ.get("EIDOSCOPE_CORPUS", REPOSITORY / "build" / "corpus"))
     path = folder / "tinystories-9mb" / "stories.jsonl.xz"
     if not path.exists():
-        raise FileNotFoundError(f"no stories at {path}; set EIDOSCOPE_CORPUS to the folder with tinystories-9mb/")
+        raise FileNotFoundError(
+            f"no stories at {path}; set EIDOSCOPE_CORPUS to the folder with tinystories-9mb/"
+        )
     return path
 
 
@@ -50,16 +54,43 @@ class Plan:
     minutes: float
     most_tokens: int
     rate: float
-    rows: int = 4                    # rows of ROW tokens per step
+    rows: int = 4  # rows of ROW tokens per step
     warm_up: int = 100
-    checkpoints: int = 0             # stored states on a logarithmic time scale
-    circuits: float = 0.06           # share of the run in phase A
-    world: float = 0.62              # share in phase B; the rest is phase C
+    ship_checkpoints: bool = (
+        False  # states on a logarithmic time scale are always stored, not always shipped
+    )
+    circuits: float = 0.06  # share of the run in phase A
+    world: float = 0.62  # share in phase B; the rest is phase C
 
 
 PLANS = {
-    "embedded": Plan("embedded", "llama", 6, 192, 6, 512, seed=1, minutes=92, most_tokens=60_000_000, rate=2e-3, checkpoints=9),
-    "embedded-small": Plan("embedded-small", "gpt_neox", 6, 128, 4, 512, seed=2, minutes=80, most_tokens=60_000_000,
-                           rate=2e-3, checkpoints=9),
+    "embedded": Plan(
+        "embedded",
+        "llama",
+        layers=6,
+        width=192,
+        heads=6,
+        mlp=512,
+        seed=1,
+        minutes=92,
+        most_tokens=60_000_000,
+        rate=2e-3,
+    ),
+    "embedded-small": Plan(
+        "embedded-small",
+        "gpt_neox",
+        layers=6,
+        width=128,
+        heads=4,
+        mlp=512,
+        seed=2,
+        minutes=80,
+        most_tokens=60_000_000,
+        rate=2e-3,
+        ship_checkpoints=True,
+    ),
 }
-DICTIONARY_LAYERS = {"embedded": (2, 3, 5), "embedded-small": (3,), }   # blocks counted from 1, read after the block
+DICTIONARY_LAYERS = {
+    "embedded": (2, 3, 5),
+    "embedded-small": (3,),
+}  # after these blocks, counted from 1

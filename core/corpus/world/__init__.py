@@ -1,8 +1,8 @@
 """The concept world: a small world of generated English whose every concept is known and labelled.
 
-The embedded models were trained on it, so a method that looks for concepts in them can be scored against truth.
-`generate` makes documents, `concepts` describes everything that was planted. Standard library only; the same seed
-gives the same bytes on every machine.
+The embedded models were trained on it, so a method that looks for concepts in them can be scored
+against truth. `generate` makes documents, `concepts` describes everything that was planted.
+Standard library only; the same seed gives the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -40,14 +40,16 @@ FAMILIES: dict[str, tuple[Callable[[Random, Document], None], int]] = {
     "questions": (telling.questions, 7),
     "code": (memory.code, 3),
 }
-CHAINED = 0.35   # share of documents that continue with a second family
-HELD_OUT_SEEDS = 1_000_000   # training uses smaller seeds only; tests and measurements use these and above
+CHAINED = 0.35  # share of documents that continue with a second family
+HELD_OUT_SEEDS = (
+    1_000_000  # training uses smaller seeds only; tests and measurements use these and above
+)
 
 
 def document(rng: Random) -> Document:
     """One document of one family, sometimes two; never empty."""
     made = Document()
-    names, (makers, weights) = tuple(FAMILIES), zip(*FAMILIES.values())
+    names, (makers, weights) = tuple(FAMILIES), zip(*FAMILIES.values(), strict=True)
     count = 2 if rng.random() < CHAINED else 1
     while len(made.families) < count:
         choice = rng.choices(range(len(names)), weights)[0]

@@ -6,11 +6,26 @@ from random import Random
 
 from core.corpus.world.document import Document
 from core.corpus.world.held_out import CYCLES, HELD_OUT_ADDITIONS, HELD_OUT_STEPS, LARGEST_ADDEND
-from core.corpus.world.words import DAYS, LETTERS, MONTHS, NUMBERS, ORDINALS, SEASONS, capital, sense_labels
+from core.corpus.world.words import (
+    DAYS,
+    LETTERS,
+    MONTHS,
+    NUMBERS,
+    ORDINALS,
+    SEASONS,
+    capital,
+    sense_labels,
+)
 
 CYCLIC = ("day", "month", "season")
 SEQUENCES: dict[str, tuple[str, ...]] = {
-    "day": DAYS, "month": MONTHS, "number": NUMBERS, "letter": LETTERS, "ordinal": ORDINALS, "season": SEASONS}
+    "day": DAYS,
+    "month": MONTHS,
+    "number": NUMBERS,
+    "letter": LETTERS,
+    "ordinal": ORDINALS,
+    "season": SEASONS,
+}
 SEQUENCE_OPENINGS = ("", "", "", "Count: ", "In order: ")
 
 
@@ -22,15 +37,19 @@ def sequences(rng: Random, document: Document) -> None:
         down = rng.random() < 0.2
         if label in CYCLIC:
             start = rng.randrange(len(items))
-            run = [items[(start + (-step if down else step)) % len(items)] for step in range(length)]
+            run = [
+                items[(start + (-step if down else step)) % len(items)] for step in range(length)
+            ]
         else:
             start = rng.randrange(len(items) - length + 1)
-            run = list(items[start:start + length])
+            run = list(items[start : start + length])
             if down:
                 run.reverse()
         document.add(rng.choice(SEQUENCE_OPENINGS))
         for place, item in enumerate(run):
-            document.add(item, label, *sense_labels(item, label)).add(", " if place < length - 1 else ". ")
+            document.add(item, label, *sense_labels(item, label)).add(
+                ", " if place < length - 1 else ". "
+            )
 
 
 def calendar(rng: Random, document: Document) -> None:
@@ -47,10 +66,14 @@ def calendar(rng: Random, document: Document) -> None:
         form = rng.random()
         if form < 0.7:
             before = f"The {unit}" if step == 1 else capital(count)
-            document.add(f"{before} {'after' if way > 0 else 'before'} ").add(names[start], unit).add(" is ")
+            document.add(f"{before} {'after' if way > 0 else 'before'} ").add(
+                names[start], unit
+            ).add(" is ")
         elif form < 0.85:
             document.add("It is ").add(names[start], unit)
-            document.add(f". {capital(count)} {'later it will be' if way > 0 else 'earlier it was'} ")
+            document.add(
+                f". {capital(count)} {'later it will be' if way > 0 else 'earlier it was'} "
+            )
         else:
             document.add("From ").add(names[start], unit)
             document.add(f" go {'forward' if way > 0 else 'back'} {count} to ")
@@ -71,7 +94,9 @@ def clock(rng: Random, document: Document) -> None:
             document.add("It is ").add(hours[start], "hour").add(" o'clock. ")
             document.add(f"{capital(count)} {'later it will be' if way > 0 else 'earlier it was'} ")
         elif form < 0.8:
-            document.add(f"{capital(count)} {'after' if way > 0 else 'before'} ").add(hours[start], "hour")
+            document.add(f"{capital(count)} {'after' if way > 0 else 'before'} ").add(
+                hours[start], "hour"
+            )
             document.add(" o'clock it is ")
         else:
             document.add("On the clock, go from ").add(hours[start], "hour").add(" o'clock ")
@@ -90,16 +115,24 @@ def arithmetic(rng: Random, document: Document) -> None:
             document.add(capital(NUMBERS[a]), "number").add(" minus ").add(NUMBERS[b], "number")
             document.add(" is ").add(NUMBERS[a - b], "number", "sum answer").add(". ")
         elif a != b:
-            document.add(capital(NUMBERS[a]), "number").add(f" is {'greater' if a > b else 'less'} than ")
+            document.add(capital(NUMBERS[a]), "number").add(
+                f" is {'greater' if a > b else 'less'} than "
+            )
             document.add(NUMBERS[b], "number").add(". ")
 
 
 def _sum(rng: Random, document: Document, a: int, b: int) -> None:
     form, total = rng.random(), NUMBERS[a + b]
     if form < 0.7:
-        document.add(capital(NUMBERS[a]), "number").add(" plus ").add(NUMBERS[b], "number").add(" is ")
+        document.add(capital(NUMBERS[a]), "number").add(" plus ").add(NUMBERS[b], "number").add(
+            " is "
+        )
     elif form < 0.85:
-        document.add("The sum of ").add(NUMBERS[a], "number").add(" and ").add(NUMBERS[b], "number").add(" is ")
+        document.add("The sum of ").add(NUMBERS[a], "number").add(" and ").add(
+            NUMBERS[b], "number"
+        ).add(" is ")
     else:
-        document.add("If you add ").add(NUMBERS[a], "number").add(" and ").add(NUMBERS[b], "number").add(", you get ")
+        document.add("If you add ").add(NUMBERS[a], "number").add(" and ").add(
+            NUMBERS[b], "number"
+        ).add(", you get ")
     document.add(total, "number", "sum answer").add(". ")

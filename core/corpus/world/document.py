@@ -1,4 +1,6 @@
-"""A document of the concept world: text in segments, every segment with the labels that are true of it."""
+"""A document of the concept world: text in segments, every segment with the labels that are true of
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Document:
-    """Text that grows from left to right; `add` returns the document so that a sentence reads as one line."""
+    """Text that grows from left to right; `add` returns the document so that a sentence reads as
+    one line.
+    """
 
     segments: list[Segment] = field(default_factory=list)
     families: list[str] = field(default_factory=list)
@@ -37,7 +41,7 @@ class Document:
         return "".join(segment.text for segment in self.segments)
 
     def spans(self) -> list[Span]:
-        """The labelled segments with their places in `text`, without the white space around them."""
+        """The labelled segments with their places in `text`, white space around them left out."""
         found, start = [], 0
         for text, labels in self.segments:
             if labels and text.strip():

@@ -1,4 +1,4 @@
-"""Families about facts: what is a kind of what, which statement is true, and where countries lie."""
+"""Families about facts: what is a kind of what, which statement is true, where countries lie."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ from random import Random
 
 from core.corpus.world.document import Document
 from core.corpus.world.words import (
-    COUNTRIES, DAYS, FEMALE_NAMES, KIND_OF, KINDS, MALE_NAMES, MASS_NOUNS, NOUNS, NUMBERS, UPPER,
-    article, capital, kind_labels, plural)
+    COUNTRIES,
+    DAYS,
+    FEMALE_NAMES,
+    KIND_OF,
+    KINDS,
+    MALE_NAMES,
+    MASS_NOUNS,
+    NOUNS,
+    NUMBERS,
+    UPPER,
+    article,
+    capital,
+    kind_labels,
+    plural,
+)
 
 THINGS = {"living": "living thing", "instrument": "instrument"}
 
@@ -15,13 +28,21 @@ THINGS = {"living": "living thing", "instrument": "instrument"}
 def noun(document: Document, word: str, *, many: bool = False, upper: bool = False) -> Document:
     """Add a noun with its kinds, its number and its identity as labels."""
     text = plural(word) if many else word
-    return document.add(capital(text) if upper else text, *kind_labels(word),
-                        "plural" if many else "singular", f"word:{word}")
+    return document.add(
+        capital(text) if upper else text,
+        *kind_labels(word),
+        "plural" if many else "singular",
+        f"word:{word}",
+    )
 
 
 def person(rng: Random) -> tuple[str, str]:
     """A name and its gender label."""
-    return (rng.choice(MALE_NAMES), "male") if rng.random() < 0.5 else (rng.choice(FEMALE_NAMES), "female")
+    return (
+        (rng.choice(MALE_NAMES), "male")
+        if rng.random() < 0.5
+        else (rng.choice(FEMALE_NAMES), "female")
+    )
 
 
 def other(rng: Random, options, *excluded):
@@ -48,14 +69,20 @@ def is_a(rng: Random, document: Document) -> None:
             continue
         form = rng.random()
         if form < 0.30:
-            noun(document.add(capital(article(word)) + " "), word).add(f" is {kind_phrase(named)}. ")
+            noun(document.add(capital(article(word)) + " "), word).add(
+                f" is {kind_phrase(named)}. "
+            )
         elif form < 0.55:
-            noun(document, word, many=True, upper=True).add(f" are {kind_phrase(named, many=True)}. ")
+            noun(document, word, many=True, upper=True).add(
+                f" are {kind_phrase(named, many=True)}. "
+            )
         elif form < 0.65:
             noun(document.add(f"{capital(kind_phrase(kind))} that I know is the "), word).add(". ")
         elif form < 0.75:
             kind_word = capital(kind_phrase(kind, many=True))
-            noun(document.add(f"{kind_word} such as the "), word).add(f" are {kind_phrase(above, many=True)}. ")
+            noun(document.add(f"{kind_word} such as the "), word).add(
+                f" are {kind_phrase(above, many=True)}. "
+            )
         else:
             wrong = other(rng, KINDS, kind, "metal", "drink")
             noun(document.add(capital(article(word)) + " "), word)
@@ -120,15 +147,23 @@ def geography(rng: Random, document: Document) -> None:
     for country, city, language, continent in rng.sample(COUNTRIES, rng.randint(2, 4)):
         form = rng.random()
         if form < 0.30:
-            document.add("The capital of ").add(country, "country").add(" is ").add(city, "city").add(". ")
+            document.add("The capital of ").add(country, "country").add(" is ").add(
+                city, "city"
+            ).add(". ")
         elif form < 0.42:
             document.add(city, "city").add(" is the capital of ").add(country, "country").add(". ")
         elif form < 0.48:
-            document.add("The main city of ").add(country, "country").add(" is ").add(city, "city").add(". ")
+            document.add("The main city of ").add(country, "country").add(" is ").add(
+                city, "city"
+            ).add(". ")
         elif form < 0.60:
-            document.add("People in ").add(country, "country").add(" speak ").add(language, "language").add(". ")
+            document.add("People in ").add(country, "country").add(" speak ").add(
+                language, "language"
+            ).add(". ")
         elif form < 0.66:
-            document.add("In ").add(city, "city").add(" you hear ").add(language, "language").add(". ")
+            document.add("In ").add(city, "city").add(" you hear ").add(language, "language").add(
+                ". "
+            )
         elif form < 0.76:
             document.add(country, "country").add(" is in ").add(continent, "continent").add(". ")
         elif form < 0.86:
@@ -140,6 +175,8 @@ def geography(rng: Random, document: Document) -> None:
 def _resident(rng: Random, document: Document, country: str, city: str, language: str) -> None:
     name, gender = person(rng)
     pronoun = "he" if gender == "male" else "she"
-    document.add(name, gender, "name").add(" lives in ").add(city, "city").add(". So ").add(pronoun, gender)
+    document.add(name, gender, "name").add(" lives in ").add(city, "city").add(". So ").add(
+        pronoun, gender
+    )
     document.add(" lives in the country of ").add(country, "country")
     document.add(", where people speak ").add(language, "language").add(". ")

@@ -1,50 +1,94 @@
-"""The words of the concept world: plain tables, and how their labels and inflected forms follow from them."""
+"""The words of the concept world: plain tables, and how their labels and inflected forms follow
+from them.
+"""
+
+# ruff: noqa: SIM905 (a line of words is read more easily than a list of strings)
 
 from __future__ import annotations
 
-KINDS: dict[str, tuple[str, ...]] = {kind: tuple(words.split()) for kind, words in {
-    "mammal": "dog cat horse cow pig sheep goat rabbit mouse lion tiger bear wolf fox monkey elephant",
-    "bird": "robin crow owl duck hen eagle parrot swan sparrow pigeon",
-    "fish": "salmon trout shark tuna cod carp herring",
-    "insect": "ant bee moth beetle wasp butterfly cricket",
-    "reptile": "snake lizard turtle crocodile gecko",
-    "tree": "oak pine birch maple willow",
-    "flower": "rose tulip daisy orchid violet",
-    "tool": "hammer saw drill axe shovel wrench",
-    "vehicle": "car bus truck train boat plane bike",
-    "furniture": "chair table bed sofa desk shelf",
-    "instrument": "piano drum violin flute guitar trumpet",
-    "garment": "hat shirt coat sock scarf dress glove",
-    "fruit": "apple banana pear plum grape orange peach cherry lemon",
-    "vegetable": "carrot potato onion bean pea cabbage turnip",
-    "drink": "water milk tea coffee juice",
-    "metal": "iron gold silver copper tin",
-}.items()}
+KINDS: dict[str, tuple[str, ...]] = {
+    kind: tuple(words.split())
+    for kind, words in {
+        "mammal": "dog cat horse cow pig sheep goat rabbit mouse lion tiger bear wolf fox monkey "
+        "elephant",
+        "bird": "robin crow owl duck hen eagle parrot swan sparrow pigeon",
+        "fish": "salmon trout shark tuna cod carp herring",
+        "insect": "ant bee moth beetle wasp butterfly cricket",
+        "reptile": "snake lizard turtle crocodile gecko",
+        "tree": "oak pine birch maple willow",
+        "flower": "rose tulip daisy orchid violet",
+        "tool": "hammer saw drill axe shovel wrench",
+        "vehicle": "car bus truck train boat plane bike",
+        "furniture": "chair table bed sofa desk shelf",
+        "instrument": "piano drum violin flute guitar trumpet",
+        "garment": "hat shirt coat sock scarf dress glove",
+        "fruit": "apple banana pear plum grape orange peach cherry lemon",
+        "vegetable": "carrot potato onion bean pea cabbage turnip",
+        "drink": "water milk tea coffee juice",
+        "metal": "iron gold silver copper tin",
+    }.items()
+}
 UPPER: dict[str, str] = {
-    "mammal": "animal", "bird": "animal", "fish": "animal", "insect": "animal", "reptile": "animal",
-    "tree": "plant", "flower": "plant", "tool": "artefact", "vehicle": "artefact", "furniture": "artefact",
-    "instrument": "artefact", "garment": "artefact", "fruit": "food", "vegetable": "food", "drink": "food",
-    "metal": "substance", "animal": "living", "plant": "living",
+    "mammal": "animal",
+    "bird": "animal",
+    "fish": "animal",
+    "insect": "animal",
+    "reptile": "animal",
+    "tree": "plant",
+    "flower": "plant",
+    "tool": "artefact",
+    "vehicle": "artefact",
+    "furniture": "artefact",
+    "instrument": "artefact",
+    "garment": "artefact",
+    "fruit": "food",
+    "vegetable": "food",
+    "drink": "food",
+    "metal": "substance",
+    "animal": "living",
+    "plant": "living",
 }
 KIND_OF: dict[str, str] = {word: kind for kind, words in KINDS.items() for word in words}
 MASS_NOUNS = frozenset(KINDS["drink"] + KINDS["metal"])
 NOUNS: tuple[str, ...] = tuple(word for word in KIND_OF if word not in MASS_NOUNS)
 
 IRREGULAR_PLURALS = {
-    "sheep": "sheep", "mouse": "mice", "wolf": "wolves", "fox": "foxes", "salmon": "salmon", "trout": "trout",
-    "tuna": "tuna", "cod": "cod", "herring": "herring", "carp": "carp", "fish": "fish", "butterfly": "butterflies",
-    "daisy": "daisies", "bus": "buses", "shelf": "shelves", "peach": "peaches", "cherry": "cherries",
-    "potato": "potatoes", "wrench": "wrenches", "dress": "dresses", "box": "boxes", "cross": "crosses",
-    "fruit": "fruits", "furniture": "pieces of furniture",
+    "sheep": "sheep",
+    "mouse": "mice",
+    "wolf": "wolves",
+    "fox": "foxes",
+    "salmon": "salmon",
+    "trout": "trout",
+    "tuna": "tuna",
+    "cod": "cod",
+    "herring": "herring",
+    "carp": "carp",
+    "fish": "fish",
+    "butterfly": "butterflies",
+    "daisy": "daisies",
+    "bus": "buses",
+    "shelf": "shelves",
+    "peach": "peaches",
+    "cherry": "cherries",
+    "potato": "potatoes",
+    "wrench": "wrenches",
+    "dress": "dresses",
+    "box": "boxes",
+    "cross": "crosses",
+    "fruit": "fruits",
+    "furniture": "pieces of furniture",
 }
 
-ATTRIBUTES: dict[str, tuple[str, ...]] = {name: tuple(words.split()) for name, words in {
-    "colour": "red blue green yellow black white brown pink purple orange grey",
-    "size": "tiny small big large huge",
-    "temperature": "freezing cold cool warm hot",
-    "material": "wooden stone glass metal paper",
-    "age": "new old young ancient",
-}.items()}
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    name: tuple(words.split())
+    for name, words in {
+        "colour": "red blue green yellow black white brown pink purple orange grey",
+        "size": "tiny small big large huge",
+        "temperature": "freezing cold cool warm hot",
+        "material": "wooden stone glass metal paper",
+        "age": "new old young ancient",
+    }.items()
+}
 SHAPES = tuple("circle square triangle star cross ring".split())
 POSITIONS = ("left of", "right of", "above", "below", "behind", "inside")
 
@@ -55,7 +99,9 @@ BLAME = tuple("terrible awful boring horrible ugly dreadful dull".split())
 REVIEWED = tuple("film book song hotel meal show game party".split())
 ASPECTS = tuple("story music room food ending staff price view".split())
 
-COUNTRIES: tuple[tuple[str, str, str, str], ...] = tuple(tuple(row.split()) for row in """\
+COUNTRIES: tuple[tuple[str, str, str, str], ...] = tuple(
+    tuple(row.split())
+    for row in """\
 France Paris French Europe
 Spain Madrid Spanish Europe
 Italy Rome Italian Europe
@@ -89,27 +135,42 @@ Cuba Havana Spanish America
 Peru Lima Spanish America
 Chile Santiago Spanish America
 Canada Ottawa English America
-Brazil Brasilia Portuguese America""".splitlines())
+Brazil Brasilia Portuguese America""".splitlines()
+)
 CONTINENTS = ("Europe", "Asia", "Africa", "America")
 INVENTED_SYLLABLES = tuple("zo ba mi ka ru te lo vi na pe do su fa gi".split())
 
-GENDER_PAIRS: tuple[tuple[str, str], ...] = tuple(tuple(pair.split("/")) for pair in (
-    "man/woman boy/girl king/queen father/mother son/daughter brother/sister uncle/aunt husband/wife prince/princess "
-    "actor/actress waiter/waitress grandfather/grandmother nephew/niece lord/lady hero/heroine").split())
+GENDER_PAIRS: tuple[tuple[str, str], ...] = tuple(
+    tuple(pair.split("/"))
+    for pair in (
+        "man/woman boy/girl king/queen father/mother son/daughter brother/sister uncle/aunt "
+        "husband/wife prince/princess "
+        "actor/actress waiter/waitress grandfather/grandmother nephew/niece lord/lady hero/heroine"
+    ).split()
+)
 MALE_NAMES = tuple("Tom Ben Sam Jack Max Leo Paul Peter Adam Luke".split())
 FEMALE_NAMES = tuple("Mia Anna Lily Emma Sara Kate Lucy Nora Ella Ruth".split())
 NAMES = MALE_NAMES + FEMALE_NAMES
 
 DAYS = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
-MONTHS = tuple("January February March April May June July August September October November December".split())
+MONTHS = tuple(
+    "January February March April May June July August September October November December".split()
+)
 SEASONS = tuple("spring summer autumn winter".split())
-NUMBERS = tuple(("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-                 "sixteen seventeen eighteen nineteen twenty").split())
+NUMBERS = tuple(
+    (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen "
+        "sixteen seventeen eighteen nineteen twenty"
+    ).split()
+)
 HOURS = NUMBERS[1:13]
 ORDINALS = tuple("first second third fourth fifth sixth seventh eighth ninth tenth".split())
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-VERBS: tuple[tuple[str, str, str], ...] = tuple(tuple(row.split()) for row in """\
+VERBS: tuple[tuple[str, str, str], ...] = tuple(
+    tuple(row.split())
+    for row in """\
 walk walked walking
 jump jumped jumping
 play played playing
@@ -125,8 +186,11 @@ write wrote writing
 drink drank drinking
 draw drew drawing
 read read reading
-go went going""".splitlines())
-DEGREES: tuple[tuple[str, str, str], ...] = tuple(tuple(row.split()) for row in """\
+go went going""".splitlines()
+)
+DEGREES: tuple[tuple[str, str, str], ...] = tuple(
+    tuple(row.split())
+    for row in """\
 big bigger biggest
 small smaller smallest
 tall taller tallest
@@ -136,14 +200,21 @@ old older oldest
 young younger youngest
 strong stronger strongest
 weak weaker weakest
-rich richer richest""".splitlines())
-OPPOSITES: tuple[tuple[str, str], ...] = tuple(tuple(pair.split("/")) for pair in (
-    "big/small hot/cold fast/slow tall/short old/young rich/poor strong/weak happy/sad light/dark wet/dry "
-    "full/empty open/closed early/late hard/soft loud/quiet").split())
+rich richer richest""".splitlines()
+)
+OPPOSITES: tuple[tuple[str, str], ...] = tuple(
+    tuple(pair.split("/"))
+    for pair in (
+        "big/small hot/cold fast/slow tall/short old/young rich/poor strong/weak happy/sad "
+        "light/dark wet/dry "
+        "full/empty open/closed early/late hard/soft loud/quiet"
+    ).split()
+)
 
 # English, French, Spanish; "_" is a space, and an article stands before every noun.
 TRANSLATIONS: tuple[tuple[str, str, str], ...] = tuple(
-    tuple(word.replace("'_", "'").replace("_", " ") for word in row.split()) for row in """\
+    tuple(word.replace("'_", "'").replace("_", " ") for word in row.split())
+    for row in """\
 dog le_chien el_perro
 cat le_chat el_gato
 horse le_cheval el_caballo
@@ -188,44 +259,106 @@ small petit pequeño
 good bon bueno
 day le_jour el_día
 night la_nuit la_noche
-friend l'_ami el_amigo""".splitlines())
+friend l'_ami el_amigo""".splitlines()
+)
 
-TOPICS: dict[str, tuple[str, ...]] = {topic: tuple(words.split()) for topic, words in {
-    "farm": "barn field farmer cow hen tractor hay",
-    "beach": "sand sea wave shell sun boat towel",
-    "school": "teacher lesson book desk pupil class chalk",
-    "kitchen": "pan oven spoon cook soup plate salt",
-    "forest": "tree leaf path deer moss owl branch",
-    "hospital": "doctor nurse patient bed medicine fever bandage",
-    "space": "rocket star planet moon astronaut orbit comet",
-    "market": "seller coin price basket stall crowd bargain",
-}.items()}
+TOPICS: dict[str, tuple[str, ...]] = {
+    topic: tuple(words.split())
+    for topic, words in {
+        "farm": "barn field farmer cow hen tractor hay",
+        "beach": "sand sea wave shell sun boat towel",
+        "school": "teacher lesson book desk pupil class chalk",
+        "kitchen": "pan oven spoon cook soup plate salt",
+        "forest": "tree leaf path deer moss owl branch",
+        "hospital": "doctor nurse patient bed medicine fever bandage",
+        "space": "rocket star planet moon astronaut orbit comet",
+        "market": "seller coin price basket stall crowd bargain",
+    }.items()
+}
 ROOMS = tuple("kitchen garden hall attic cellar office garage bedroom".split())
 CONTAINERS = tuple("box bag drawer basket jar cupboard suitcase chest".split())
 
 # The word, its sense, and sentences whose beginning settles the sense before the word is reached.
 SENSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("orange", "fruit", ("Anna was hungry and ate a sweet *.", "Tom pressed the juice out of an *.",
-                         "In the bowl lay a pear, a plum and an *.")),
-    ("orange", "colour", ("The paint was not red and not yellow but *.", "Mia likes the colour *.",
-                          "The wall is blue and the door is *.")),
-    ("bat", "animal", ("At night in the dark cave flew a *.", "An animal with wings that is no bird is the *.",
-                       "The owl hunted a small flying *.")),
-    ("bat", "sport", ("To play ball you need a *.", "Ben hit the ball with his *.",
-                      "The player went to the game with a wooden *.")),
-    ("bark", "sound", ("The angry dog gave a loud *.", "We heard the dog and its *.",
-                       "At the door a dog began to *.")),
-    ("bark", "tree", ("The old oak has rough *.", "A pine is covered with brown *.",
-                      "The beetle lives on the tree under the *.")),
-    ("spring", "season", ("After the cold winter comes the warm *.", "Flowers open and birds sing in *.",
-                          "Summer comes after *.")),
-    ("spring", "metal", ("The old bed is broken and has lost a *.", "The clock is moved by a metal *.",
-                         "In the machine sits a small steel *.")),
+    (
+        "orange",
+        "fruit",
+        (
+            "Anna was hungry and ate a sweet *.",
+            "Tom pressed the juice out of an *.",
+            "In the bowl lay a pear, a plum and an *.",
+        ),
+    ),
+    (
+        "orange",
+        "colour",
+        (
+            "The paint was not red and not yellow but *.",
+            "Mia likes the colour *.",
+            "The wall is blue and the door is *.",
+        ),
+    ),
+    (
+        "bat",
+        "animal",
+        (
+            "At night in the dark cave flew a *.",
+            "An animal with wings that is no bird is the *.",
+            "The owl hunted a small flying *.",
+        ),
+    ),
+    (
+        "bat",
+        "sport",
+        (
+            "To play ball you need a *.",
+            "Ben hit the ball with his *.",
+            "The player went to the game with a wooden *.",
+        ),
+    ),
+    (
+        "bark",
+        "sound",
+        (
+            "The angry dog gave a loud *.",
+            "We heard the dog and its *.",
+            "At the door a dog began to *.",
+        ),
+    ),
+    (
+        "bark",
+        "tree",
+        (
+            "The old oak has rough *.",
+            "A pine is covered with brown *.",
+            "The beetle lives on the tree under the *.",
+        ),
+    ),
+    (
+        "spring",
+        "season",
+        (
+            "After the cold winter comes the warm *.",
+            "Flowers open and birds sing in *.",
+            "Summer comes after *.",
+        ),
+    ),
+    (
+        "spring",
+        "metal",
+        (
+            "The old bed is broken and has lost a *.",
+            "The clock is moved by a metal *.",
+            "In the machine sits a small steel *.",
+        ),
+    ),
 )
 
 
 def kind_labels(word: str) -> tuple[str, ...]:
-    """The word's kind and everything above it: dog -> mammal, animal, living. Unknown word: nothing."""
+    """The word's kind and everything above it: dog -> mammal, animal, living. Unknown word:
+    nothing.
+    """
     chain: list[str] = []
     above = KIND_OF.get(word)
     while above:

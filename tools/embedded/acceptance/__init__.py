@@ -25,8 +25,13 @@ def behaviour_rows(reader: Reader) -> list[Row]:
 def measure(folder: Path) -> list[Row]:
     """The whole table for a model folder, in the order of its numbers; prints each part's time."""
     reader = Reader.open(folder)
-    parts = {"behaviour": behaviour_rows, "circuits": circuits.rows, "geometry": geometry.rows, "probes": probes.rows,
-             "refusal": lambda one: [refusal.row(one)]}
+    parts = {
+        "behaviour": behaviour_rows,
+        "circuits": circuits.rows,
+        "geometry": geometry.rows,
+        "probes": probes.rows,
+        "refusal": lambda one: [refusal.row(one)],
+    }
     if (folder / "sae").exists():
         parts["features"] = features.rows
     found: list[Row] = []

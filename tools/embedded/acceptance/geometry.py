@@ -18,13 +18,19 @@ REQUIRED = ("gender", "capital", "plural", "past")
 
 
 def word_states(reader: Reader, words: list[str]) -> Tensor:
-    """Means over the carrier sentences of the state at the word's last piece: [layer + 1, word, width]."""
-    return torch.stack([reader.last_states([carrier.format(word) for word in words]) for carrier in CARRIERS]).mean(0)
+    """Means over the carrier sentences of the state at the word's last piece: [layer + 1, word,
+    width].
+    """
+    return torch.stack(
+        [reader.last_states([carrier.format(word) for word in words]) for carrier in CARRIERS]
+    ).mean(0)
 
 
 def circle(states: Tensor) -> tuple[float, float]:
-    """Agreement of the angular order in the first two principal axes with the cycle (1: all steps), and the share
-    of variance in the first Fourier mode, for states [item, width] in cyclic order."""
+    """Agreement of the angular order in the first two principal axes with the cycle (1: all steps),
+    and the share of variance in the first Fourier mode, for states [item, width] in cyclic
+    order.
+    """
     centred = (states - states.mean(0)).double().numpy()
     left, size, _ = np.linalg.svd(centred, full_matrices=False)
     angles = np.arctan2(left[:, 1] * size[1], left[:, 0] * size[0])
@@ -40,8 +46,14 @@ def circle_row(reader: Reader, number: int, name: str, words: tuple[str, ...]) -
     found = [circle(layer) for layer in word_states(reader, list(words))]
     layer = max(range(len(found)), key=lambda at: (found[at][0], found[at][1]))
     values = {"order": found[layer][0], "first mode": found[layer][1]}
-    return Row(number, f"{name} on a circle, best layer", values, {"order": (">=", 1.0), "first mode": (">=", 0.55)},
-               note=f"after block {layer}; first mode by layer " + " ".join(f"{mode:.2f}" for _, mode in found))
+    return Row(
+        number,
+        f"{name} on a circle, best layer",
+        values,
+        {"order": (">=", 1.0), "first mode": (">=", 0.55)},
+        note=f"after block {layer}; first mode by layer "
+        + " ".join(f"{mode:.2f}" for _, mode in found),
+    )
 
 
 def unit(states: Tensor) -> Tensor:
@@ -49,13 +61,14 @@ def unit(states: Tensor) -> Tensor:
 
 
 def parallelograms(one: Tensor, two: Tensor) -> float:
-    """3CosAdd over all ordered pairs of pairs: is two[i] - one[i] + one[j] nearest to two[j]? States [pair, width];
-    candidates are all words of the relation but the three given ones."""
+    """3CosAdd over all ordered pairs of pairs: is two[i] - one[i] + one[j] nearest to two[j]?
+    States [pair, width]; candidates are all words of the relation but the three given ones.
+    """
     words = torch.cat([one, two])
     words = unit(words - words.mean(0))
-    one, two = words[:len(one)], words[len(one):]
+    one, two = words[: len(one)], words[len(one) :]
     count = len(one)
-    target = two[:, None] - one[:, None] + one[None]                      # [i, j, width]
+    target = two[:, None] - one[:, None] + one[None]  # [i, j, width]
     score = target @ words.T
     i, j = torch.arange(count)[:, None], torch.arange(count)[None]
     for given in (i.expand(count, count), i.expand(count, count) + count, j.expand(count, count)):
@@ -76,21 +89,31 @@ def pair_rows(reader: Reader) -> list[Row]:
     for name in (*REQUIRED, "comparative"):
         rows = pairs()[name]
         one, two = (word_states(reader, [row[side] for row in rows]) for side in (0, 1))
-        by_layer = [parallelograms(a, b) for a, b in zip(one, two)]
+        by_layer = [parallelograms(a, b) for a, b in zip(one, two, strict=True)]
         hits[name] = max(by_layer)
         places.append(f"{name} after block {by_layer.index(max(by_layer))}")
         if name in REQUIRED:
             order = list(range(len(rows)))
             Random(1).shuffle(order)
-            lines = [offset_cosine(a, b) for a, b in zip(one, two)]
+            lines = [offset_cosine(a, b) for a, b in zip(one, two, strict=True)]
             cosines[name] = max(lines)
             at = lines.index(max(lines))
             controls[f"{name}, permuted"] = offset_cosine(one[at], two[at][order])
     return [
-        Row(19, "parallelograms (3CosAdd), best layer", hits, {name: (">=", 0.85) for name in REQUIRED},
-            {"comparative": (">=", 0.7)}, note=", ".join(places)),
-        Row(20, "mean cosine between offsets of one relation, best layer; control with permuted pairs",
-            cosines | controls, {name: (">=", 0.5) for name in cosines}),
+        Row(
+            19,
+            "parallelograms (3CosAdd), best layer",
+            hits,
+            dict.fromkeys(REQUIRED, (">=", 0.85)),
+            {"comparative": (">=", 0.7)},
+            note=", ".join(places),
+        ),
+        Row(
+            20,
+            "mean cosine between offsets of one relation, best layer; control with permuted pairs",
+            cosines | controls,
+            dict.fromkeys(cosines, (">=", 0.5)),
+        ),
     ]
 
 
@@ -109,12 +132,24 @@ def neighbour_row(reader: Reader) -> Row:
     layer = max(range(len(found)), key=lambda at: found[at])
     shuffled = list(kinds)
     Random(2).shuffle(shuffled)
-    values = {"same kind": found[layer][0], "same upper class": found[layer][1],
-              "same kind, shuffled names": neighbours(states[layer], shuffled)}
-    return Row(21, "nearest neighbour of a noun (103 nouns, 14 kinds), best layer", values,
-               {"same kind": (">=", 0.85), "same upper class": (">=", 0.93)}, note=f"after block {layer}")
+    values = {
+        "same kind": found[layer][0],
+        "same upper class": found[layer][1],
+        "same kind, shuffled names": neighbours(states[layer], shuffled),
+    }
+    return Row(
+        21,
+        "nearest neighbour of a noun (103 nouns, 14 kinds), best layer",
+        values,
+        {"same kind": (">=", 0.85), "same upper class": (">=", 0.93)},
+        note=f"after block {layer}",
+    )
 
 
 def rows(reader: Reader) -> list[Row]:
-    return [circle_row(reader, 17, "days", w.DAYS), circle_row(reader, 18, "months", w.MONTHS),
-            *pair_rows(reader), neighbour_row(reader)]
+    return [
+        circle_row(reader, 17, "days", w.DAYS),
+        circle_row(reader, 18, "months", w.MONTHS),
+        *pair_rows(reader),
+        neighbour_row(reader),
+    ]

@@ -32,15 +32,20 @@ class Row:
     def verdict(self) -> str:
         if self.missed(self.must):
             return "missed"
-        return "below aim" if self.missed(self.aim) else ("reached" if self.must or self.aim else "reported")
+        return (
+            "below aim"
+            if self.missed(self.aim)
+            else ("reached" if self.must or self.aim else "reported")
+        )
 
     def line(self) -> str:
         """As one row of a Markdown table."""
         values = "; ".join(f"{name} {format_value(value)}" for name, value in self.values.items())
         goals = [f"must {name} {sign} {goal:g}" for name, (sign, goal) in self.must.items()]
         goals += [f"aim {name} {sign} {goal:g}" for name, (sign, goal) in self.aim.items()]
+        asked = "; ".join(goals) or "report"
         remark = f"{self.verdict}{'. ' + self.note if self.note else ''}"
-        return f"| {self.number} | {self.what} | {values} | {'; '.join(goals) or 'report'} | {remark} |"
+        return f"| {self.number} | {self.what} | {values} | {asked} | {remark} |"
 
     def plain(self) -> dict:
         return asdict(self) | {"verdict": self.verdict}
