@@ -10,8 +10,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["EIDOSCOPE_HOME"] = tempfile.mkdtemp(prefix="eidoscope-test-")
 os.environ.pop("EIDOSCOPE_HOSTED", None)
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
+import pytest
+import torch
 
 torch.set_num_threads(1)
 

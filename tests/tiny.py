@@ -45,7 +45,7 @@ def draw(model: nn.Module, seed: int) -> None:
             owner = model.get_submodule(name.rpartition(".")[0])
             noise = torch.randn(parameter.shape, generator=generator)
             if "Norm" in type(owner).__name__:
-                # Defaults are one, or zero where the family adds one itself (Gemma), and 0 for a bias.
+                # The default weight is one, or zero where the family adds one itself (Gemma).
                 start = parameter if name.endswith("weight") else torch.zeros_like(parameter)
                 parameter.copy_(start + NORM * noise)
             elif name.endswith("bias"):
