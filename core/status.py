@@ -65,6 +65,11 @@ def snapshot() -> Status:
     )
 
 
+def clear_answers() -> None:
+    """Forget every stored answer, in memory and on disk."""
+    store().clear()
+
+
 def _loaded(name: str) -> ModuleType | None:
     """The module if some thread has imported it, all of it."""
     module = sys.modules.get(name)

@@ -1,0 +1,47 @@
+"""The pages of Eidoscope: one line each. The menu, the frame and the links read this table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page: its file, its name in links, its title and what it is for, in one sentence."""
+
+    path: str
+    name: str
+    title: str
+    icon: str
+    about: str
+
+
+MENU: tuple[Entry, ...] = (
+    Entry("app.py", "start", "Start", ":material/home:", "What this is, and where to begin."),
+    Entry(
+        "pages/steer.py",
+        "steer",
+        "Steer",
+        ":material/tune:",
+        "Write a sentence, see what every layer makes of it, clamp a neuron, read the change.",
+    ),
+    Entry(
+        "pages/status.py",
+        "status",
+        "Status",
+        ":material/monitor_heart:",
+        "Devices, memory, queue, kernels, store, and the checks of the loaded models.",
+    ),
+)
+
+
+def entry(name: str) -> Entry:
+    """The page with this name in links."""
+    return next(one for one in MENU if one.name == name)
+
+
+def guide(name: str) -> str:
+    """How to read the page: the text of its document, without the heading."""
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].strip() if text.startswith("# ") else text.strip()

@@ -1,0 +1,34 @@
+"""Sentences and names on the screen: text from people and models, shown as it is.
+
+Streamlit reads its messages and labels as Markdown, in which a name could draw an image from
+elsewhere. Sentences therefore go through `html.escape`, names into code spans.
+"""
+
+import html
+
+import streamlit as st
+
+from core.figures.wording import visible
+
+_SIGNS = {"error": "Not possible", "warning": "Note", "info": ""}
+
+
+def sentence(text: str, tone: str = "error") -> None:
+    """One sentence in a quiet box; `tone` "error", "warning" or "info" is said in a word too."""
+    word = _SIGNS[tone]
+    lead = f"<strong>{word}</strong> " if word else ""
+    role = "alert" if tone == "error" else "status"
+    shown = html.escape(shown_text(text), quote=True)
+    st.html(f'<div class="eido-note eido-{tone}" role="{role}">{lead}{shown}</div>')
+
+
+def shown_text(text: str, most: int = 600) -> str:
+    """Text of any origin as it may be sent to a browser; control characters become signs."""
+    words = " ".join(visible(word) for word in text.split())
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def code(text: str, most: int = 60) -> str:
+    """A name inside a label: a code span, in which nothing is read as Markdown."""
+    name = shown_text(text, most).replace("`", "ʼ")
+    return f"`{name}`" if name else ""

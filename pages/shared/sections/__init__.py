@@ -1,0 +1,1 @@
+"""Parts of pages: each asks its own questions and draws the answers."""

@@ -1,0 +1,153 @@
+"""One head: where it looks, and beside that what it causes."""
+
+import numpy as np
+import streamlit as st
+
+from core.figures import attention as pattern_drawing
+from core.figures import head_effect as drawing
+from core.figures.wording import number, visible
+from core.results.attention import AttentionResult
+from core.results.head_effect import HeadEffect
+from core.spec.interventions import Ablate
+from core.spec.request import Request
+from core.spec.site import Site
+from pages.shared import state, tray
+from pages.shared.notices import code, sentence
+from pages.shared.panels import answer, export_row, look, panel
+from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
+from pages.shared.tokens import attention_strip
+
+HELP = (
+    "Where the selected head looks from the selected token; hover a token to see where that one "
+    "looks. Weights of one token sum to 1. A weight is not an effect: a head can look somewhere "
+    "and change nothing, so the measured effect stands beside it."
+)
+EFFECT_HELP = (
+    "Each head is ablated to its mean over this text, all others kept; the cell is by how much "
+    "the log-probability of the model's answer at the selected token falls, in nats. Right: the "
+    "same when the stream is moved as far in a random direction inside another head of the "
+    "layer. Effects smaller than the control's say nothing. Click a cell to see where that head "
+    "looks."
+)
+
+
+def _chosen(view: View) -> tuple[int, int]:
+    """The selected head, moved into what the model has."""
+    chosen = state.workspace().selection
+    sizes = view.card.sizes if view.card else {}
+    layers, heads = sizes.get("n_layers", chosen.layer + 1), sizes.get("n_heads", chosen.head + 1)
+    return min(chosen.layer, layers - 1), min(chosen.head, heads - 1)
+
+
+def pattern_question(view: View) -> Request:
+    layer, head = _chosen(view)
+    return view.ask("attention", layer=layer, head=head)
+
+
+def effect_question(view: View) -> Request:
+    return view.ask("head_effect", to="mean", **view.position)
+
+
+def draw(view: View, grace: float) -> None:
+    """Left the pattern of the selected head, right the effect of every head."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _pattern(view, grace)
+    with right:
+        _effect(view, grace)
+
+
+def _pattern(view: View, grace: float) -> None:
+    layer, head = _chosen(view)
+    with st.container(border=True, key="attention_panel"):
+        st.markdown(f"**Attention of** {code(str(Site(layer, 'head', head)))}", help=HELP)
+        _inputs(view)
+        if why := view.missing(PATTERNS):
+            sentence(why, "info")
+            return
+        request = pattern_question(view)
+        result = answer(request, key="attention", grace=grace, height=200)
+        if not isinstance(result, AttentionResult):
+            return
+        attention_strip(
+            result.tokens,
+            result.pattern,
+            key="attention_tokens",
+            label=f"Attention of head {head} in layer {layer}",
+            query=view.token,
+            on_pick=lambda index: state.select(token=int(index)),
+            special=result.special,
+        )
+        st.caption(_words(result, view.token))
+        with st.expander("Every token's row", key="attention_all", on_change="rerun") as whole:
+            if whole.open:
+                _whole(result)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            export_row(result, key="attention", python=as_code(request))
+            st.button(
+                "+ ablate this head",
+                key="ablate_head",
+                help="Put the head into the tray, replaced by its mean over the text.",
+                on_click=state.attempt,
+                args=(tray.add, Ablate(Site(layer, "head", head), "mean")),
+            )
+
+
+def _inputs(view: View) -> None:
+    sizes = view.card.sizes if view.card else {}
+    with st.container(horizontal=True):
+        for label, name, size in (("Layer", "layer", "n_layers"), ("Head", "head", "n_heads")):
+            most = sizes[size] - 1 if size in sizes else None
+            state.bound(
+                st.number_input, f"{label} of the head", name=f"selection.{name}",
+                key=f"head_{name}", min_value=0, max_value=most, step=1, width=140,
+            )  # fmt: skip
+
+
+def _words(result: AttentionResult, token: int) -> str:
+    """Where the selected token looks most, beside what even attention would give."""
+    row = result.pattern[token]
+    key = int(np.argmax(row))
+    return (
+        f"token {token} looks most at token {key} {code(visible(result.tokens[key], 16))} "
+        f"({number(row[key] / 255)}; uniform attention would give "
+        f"{number(result.uniform[token])}); entropy {number(result.entropy[token])} nats; 1 text"
+    )
+
+
+def _whole(result: AttentionResult) -> None:
+    if len(result.tokens) > pattern_drawing.MOST:
+        st.caption(f"Drawn for texts of up to {pattern_drawing.MOST} tokens.")
+        return
+    st.plotly_chart(
+        pattern_drawing.figure(result, look()), key="attention_map", alt="attention, query by key"
+    )
+
+
+def _effect(view: View, grace: float) -> None:
+    if why := view.missing(PREDICTIONS):
+        sentence(why, "info")
+        return
+    request = effect_question(view)
+    result = answer(request, key="head_effect", grace=grace, height=320)
+    if not isinstance(result, HeadEffect):
+        return
+    layer, head = _chosen(view)
+    panel(
+        result,
+        drawing.figure(result, look()),
+        key="head_effect",
+        title="What each head causes",
+        help=EFFECT_HELP,
+        caption=_effect_words(result, layer, head) + drawing.caption(result),
+        picked=(layer, head),
+        on_pick=lambda cell: state.select(layer=int(cell[0]), head=int(cell[1])),
+        python=as_code(request),
+    )
+
+
+def _effect_words(result: HeadEffect, layer: int, head: int) -> str:
+    return (
+        f"L{layer}.head[{head}]: {number(result.effect[layer, head], sign=True)} nats "
+        f"(control {number(result.control[layer, head], sign=True)}); "
+    )

@@ -1,0 +1,180 @@
+"""What the visitor has chosen: one `Workspace` in the session, and the address that says it.
+
+The address is the truth on arrival. It is written once, at the end of a full run, so that
+every change is one step of the browser's history, and Back and Forward walk through them.
+Plain objects in `st.session_state` survive everything; widgets only show and change them.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from core.spec import links
+from core.spec.errors import Error
+from core.spec.workspace import Workspace
+
+# Names in the session. A widget's key never begins with an underscore.
+_WORK = "_workspace"
+_OWN = "_own_addresses"  # (page, query) pairs that `save` wrote
+_TOUCHED = "_touched"  # a callback or the page changed the workspace since the last load
+_NOTICE = "_notice"
+_KEPT = "_kept"
+KEPT_STATES = 20
+
+
+def workspace() -> Workspace:
+    """The one workspace of this visitor's tab."""
+    work: Workspace = st.session_state.setdefault(_WORK, Workspace())
+    return work
+
+
+def set_workspace(work: Workspace) -> None:
+    """Put another workspace in its place. Whatever was said about the old one is withdrawn."""
+    _put(work)
+    st.session_state.pop(_NOTICE, None)
+
+
+def _put(work: Workspace) -> None:
+    st.session_state[_WORK] = work
+    st.session_state[_TOUCHED] = True
+
+
+def change(**fields: Any) -> None:
+    """Change fields of the workspace: `change(prompt="...")`."""
+    set_workspace(replace(workspace(), **fields))
+
+
+def select(**fields: Any) -> None:
+    """Change what is selected, on every page at once: `select(layer=3, head=1)`."""
+    work = workspace()
+    set_workspace(replace(work, selection=replace(work.selection, **fields)))
+
+
+def say(sentence: str) -> None:
+    """Show one sentence at the top of the page until something is changed."""
+    st.session_state[_NOTICE] = sentence
+
+
+def notice() -> str:
+    """The sentence to show, "" when there is none."""
+    return str(st.session_state.get(_NOTICE, ""))
+
+
+def attempt(step: Callable[..., None], *args: Any) -> None:
+    """Do what a widget asks for; what cannot be done becomes a sentence and changes nothing."""
+    try:
+        step(*args)
+    except Error as fault:
+        say(str(fault))
+
+
+def bound(
+    widget: Callable[..., Any], label: str, *args: Any, name: str, key: str = "", **options: Any
+) -> Any:
+    """Show the workspace field `name` ("prompt", "selection.layer") and write changes back.
+
+    Returns the value shown. A value outside `min_value` and `max_value`, from a link or
+    another model, is moved to the nearest allowed one, in the workspace too.
+    """
+    key = key or f"work_{name.replace('.', '_')}"
+    value = found = _read(name)
+    for option, bounding in (("min_value", max), ("max_value", min)):
+        if options.get(option) is not None:
+            value = bounding(options[option], value)
+    if value != found:
+        _put(_with(name, value))
+    show(key, value)
+    widget(label, *args, key=key, on_change=_take, args=(name, key), **options)
+    return value
+
+
+def show(key: str, value: Any) -> None:
+    """Let the widget with this key show `value`; call before the widget is drawn."""
+    # Only when it differs: setting it again would overwrite what is being typed just now.
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def _read(name: str) -> Any:
+    group, _, rest = name.rpartition(".")
+    return getattr(workspace().selection if group else workspace(), rest)
+
+
+def _with(name: str, value: Any) -> Workspace:
+    work = workspace()
+    group, _, rest = name.rpartition(".")
+    if group:
+        return replace(work, selection=replace(work.selection, **{rest: value}))
+    return replace(work, **{rest: value})
+
+
+def _take(name: str, key: str) -> None:
+    set_workspace(_with(name, st.session_state[key]))
+
+
+def query() -> dict[str, str]:
+    """The address parameters of this state, for the address bar and every link of the menu.
+
+    A state too long for a browser's address stays in this tab under a short name.
+    """
+    work = workspace()
+    try:
+        links.link("", work)
+    except Error:
+        name = hashlib.sha256(links.to_session(work).encode()).hexdigest()[:16]
+        kept = st.session_state.setdefault(_KEPT, {})
+        kept.pop(name, None)
+        kept[name] = work
+        while len(kept) > KEPT_STATES:
+            kept.pop(next(iter(kept)))
+        return {"kept": name}
+    return links.to_query(work)
+
+
+def load(page: str) -> None:
+    """Take the workspace from the address when a person, not `save`, brought it there."""
+    address = st.query_params.to_dict()
+    # A click that came before the browser had the last address must not be lost to it.
+    if st.session_state.pop(_TOUCHED, False):
+        return
+    if (page, address) in st.session_state.get(_OWN, ()):
+        return
+    before = workspace()
+    sentence = ""
+    try:
+        opened = _opened(address)
+    except Error as fault:
+        opened, sentence = Workspace(), f"The link could not be opened: {fault}."
+    tray = opened.tray
+    # The history of the tray belongs to the tab: arriving at another address is a step in it.
+    opened = replace(opened, tray=before.tray, past=before.past, future=before.future)
+    set_workspace(opened.with_tray(tray))
+    st.session_state.pop(_TOUCHED)
+    if sentence:
+        say(sentence)
+
+
+def _opened(address: dict[str, str]) -> Workspace:
+    if "kept" not in address:
+        return links.from_query(address)
+    work: Workspace | None = st.session_state.get(_KEPT, {}).get(address["kept"])
+    if work is None:
+        raise Error(
+            "its state is too long for an address and lives only in the tab that made it; "
+            "save a session file there and open it here"
+        )
+    return work
+
+
+def save(page: str) -> None:
+    """Write the address of this state: one step of history when anything changed."""
+    wanted, present = query(), st.query_params.to_dict()
+    # Both, while it is being written: this run may end inside the next line.
+    st.session_state[_OWN] = [(page, present), (page, wanted)]
+    if present != wanted:
+        st.query_params.from_dict(wanted)
+    st.session_state[_OWN] = [(page, wanted)]
+    st.session_state.pop(_TOUCHED, None)

@@ -1,0 +1,110 @@
+"""Steer: what the model makes of a sentence, and what changes when a clamp is set."""
+
+import streamlit as st
+
+from core.results.attention import AttentionResult
+from core.results.next_tokens import NextTokens
+from core.spec.request import Request, ask
+from core.spec.workspace import Workspace
+from pages.shared import pickers, tray
+from pages.shared.frame import page
+from pages.shared.notices import sentence
+from pages.shared.panels import answer
+from pages.shared.sections import depth, heads, neurons, prediction, prompt, writing
+from pages.shared.sections.ahead import Patience, ahead
+from pages.shared.sections.view import (
+    LENS,
+    NEURONS,
+    PATTERNS,
+    PREDICTIONS,
+    TEXT,
+    View,
+    missing,
+    selected,
+)
+
+PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
+ONE_MODEL = "This page shows model A; model B waits for the pages that compare."
+
+
+def reading(work: Workspace) -> Request:
+    """The first question about a text, the cheapest there is: how the model splits it."""
+    model, changes = work.models[0], tray.active()
+    if missing(pickers.card(model), PREDICTIONS):
+        return ask("attention", model, work.prompt, interventions=changes, layer=0, head=0)
+    return ask("next_tokens", model, work.prompt, interventions=changes, k=10, seed=work.seed)
+
+
+def view_of(work: Workspace, patience: Patience) -> View | None:
+    """The text as model A reads it; None while that is worked out, or when it cannot be."""
+    first = reading(work)
+    (job,) = ahead("first", [first])
+    job.wait(patience.left())
+    if job.state == "failed":
+        sentence(job.error)
+        if not first.interventions:
+            prompt.examples()
+        return None
+    read = answer(first, key="read", grace=0.0)
+    if not isinstance(read, NextTokens | AttentionResult):
+        return None
+    token, chosen = selected(read, work.selection.token)
+    return View(
+        model=first.model,
+        prompt=work.prompt,
+        changes=tray.active(),
+        tokens=read.tokens,
+        special=read.special,
+        token=token,
+        chosen=chosen,
+        seed=work.seed,
+        card=pickers.card(first.model),
+    )
+
+
+def questions(view: View) -> list[Request]:
+    """Everything the page will show, in the order it is wanted: cheap and certain first."""
+    wanted = [
+        (prediction.question(view), PREDICTIONS),
+        (depth.question(view), LENS),
+        (neurons.question(view), NEURONS),
+        (writing.question(view), TEXT),
+        (heads.pattern_question(view), PATTERNS),
+        (heads.effect_question(view), PREDICTIONS),
+        (writing.dose_question(view), TEXT),
+    ]
+    headless = bool(view.missing(PREDICTIONS))
+    return [
+        request
+        for request, needs in wanted
+        if request and not view.missing(needs) and (needs in (NEURONS, PATTERNS) or not headless)
+    ]
+
+
+def draw(view: View, patience: Patience) -> None:
+    """All views of one text."""
+    prompt.strip(view)
+    left, middle, right = st.columns([5, 9, 7], gap="medium")
+    with left:
+        prediction.draw(view, patience.left())
+    with middle:
+        depth.draw(view, patience.left())
+    with right:
+        neurons.draw(view, patience.left())
+    st.subheader("What it writes", anchor=False)
+    writing.draw(view, patience.left())
+    st.subheader("Heads", anchor=False)
+    heads.draw(view, patience.left())
+
+
+with page("steer") as work:
+    patience = Patience(PATIENCE)
+    if len(work.models) > 1:
+        sentence(ONE_MODEL, "info")
+    prompt.draw()
+    loading = pickers.card_job(work.models[0])
+    if loading.state == "failed":
+        sentence(f"{work.models[0]}: {loading.error}")
+    elif view := view_of(work, patience):
+        ahead("page", questions(view))
+        draw(view, patience)
