@@ -39,6 +39,7 @@ def attention(
     spread = -(pattern * pattern.clamp_min(1e-30).log()).sum(dim=-1)
     return AttentionResult(
         request={},
+        stack=loaded.prompt_stack,
         tokens=pieces(loaded, ids),
         special=special(loaded, ids),
         layer=layer,

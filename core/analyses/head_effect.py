@@ -59,6 +59,7 @@ def head_effect(
     control = effect[:, heads:].reshape(layers, heads, N_CONTROLS).mean(dim=-1)
     return HeadEffect(
         request={},
+        stack=loaded.prompt_stack,
         tokens=pieces(loaded, ids),
         position=place,
         answer=pieces(loaded, [answer])[0],

@@ -57,6 +57,7 @@ def token_neurons(
     ]
     return TokenNeurons(
         request={},
+        stack=loaded.prompt_stack,
         tokens=pieces(loaded, ids),
         position=place,
         writes=tops,

@@ -81,7 +81,9 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
         missing.append(("single neurons", "the experts are one fused map in this family"))
     if loaded.stacks[""].parallel:
         missing.append(("resid_mid", "attention and MLP run in parallel in this family"))
-    if not loaded.pattern_source and not any(o.letter == "d" for o in outcomes if o.state == "failed"):
+    if not loaded.pattern_source and not any(
+        o.letter == "d" for o in outcomes if o.state == "failed"
+    ):
         missing.append(("attention patterns", "this family does not hand them out"))
     return tuple(missing)
 
@@ -89,9 +91,14 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
 def _notes(loaded: Loaded, opened: Opened) -> tuple[str, ...]:
     notes = list(opened.notes)
     if loaded.pattern_source == "outputs":
-        notes.append("attention patterns are read from the model's own outputs, in a full forward")
+        notes.append(
+            "runs with the library's eager attention, which alone hands out patterns in this "
+            "family; reading them needs a full forward"
+        )
     if not row(loaded.family)[1]:
-        notes.append("the family is not in the table; the Llama row was tried and every check passed")
+        notes.append(
+            "the family is not in the table; the Llama row was tried and every check passed"
+        )
     return tuple(notes)
 
 

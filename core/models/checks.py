@@ -93,12 +93,17 @@ def _outcome(letter: str, check: Callable[[], str]) -> Outcome:
 
 def _pattern_source(loaded: Loaded) -> str:
     if loaded.row.patterns == "outputs":
+        # These families choose by this setting at every call; only eager ones hand weights out,
+        # and asking others for them would take another path with other numbers.
+        loaded.module.config._attn_implementation_internal = "eager"
         return "outputs"
     return "interface" if attention.install(loaded.module) else ""
 
 
 def _probe_ids(loaded: Loaded) -> list[int]:
-    ids = [int(i) for i in loaded.tokenizer("The cat sat on a mat. One two three four.")["input_ids"]]
+    ids = [
+        int(i) for i in loaded.tokenizer("The cat sat on a mat. One two three four.")["input_ids"]
+    ]
     return ids[:_N_TOKENS] or [1, 2, 3]
 
 

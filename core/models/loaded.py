@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,6 +61,7 @@ class Loaded:
     tokenizer: Any
     config: Any
     ref: ModelRef
+    name: str
     family: str
     row: Family
     kind: str
@@ -79,10 +81,6 @@ class Loaded:
     dictionaries: dict[str, Any] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)  # what is computed once per model
     lock: threading.RLock = field(default_factory=threading.RLock)
-
-    @property
-    def name(self) -> str:
-        return self.ref.name
 
     @property
     def n_layers(self) -> int:
@@ -218,6 +216,7 @@ def assemble(opened: Opened, ref: ModelRef) -> Loaded:
         tokenizer=opened.tokenizer,
         config=config,
         ref=ref,
+        name=opened.folder.name if Path(ref.name).expanduser().is_dir() else ref.name,
         family=model_type,
         row=family,
         kind=opened.kind,

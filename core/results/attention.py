@@ -20,3 +20,4 @@ class AttentionResult(Result):
     pattern: np.ndarray  # [query, key] uint8
     uniform: np.ndarray  # [query] the weight that uniform attention would give, the control
     entropy: np.ndarray  # [query] nats
+    stack: str = ""  # "enc" when the layers are those of an encoder beside a decoder

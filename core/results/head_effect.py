@@ -28,3 +28,4 @@ class HeadEffect(Result):
     effect: np.ndarray  # [layer, head] nats
     control: np.ndarray  # [layer, head] nats, mean over the controls
     kl: np.ndarray  # [layer, head] nats, KL(unablated || ablated) at the position
+    stack: str = ""  # "enc" when the layers are those of an encoder beside a decoder

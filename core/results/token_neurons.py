@@ -28,3 +28,4 @@ class TokenNeurons(Result):
     peak: np.ndarray  # [layer, k] observed maximum of |activation| (reference text and this text)
     write: np.ndarray  # [layer, k] |activation| x norm of the write vector, stream units
     random_write: np.ndarray  # [layer] mean of `write` over random neurons
+    stack: str = ""  # "enc" when the layers are those of an encoder beside a decoder
