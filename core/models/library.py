@@ -1,8 +1,9 @@
 """The only importer of model classes: from a folder that passed the door to a torch module."""
 
 import time
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,18 @@ def _import_quietly() -> Any:
     It would find our own folder of that name and import from it what is not there. No
     setting stops the look, so the question is answered before anything asks it.
     """
-    import transformers.utils
-    from transformers.utils import import_utils
+    from transformers import utils
 
     def never(*_: Any, **__: Any) -> bool:
         return False
 
-    for module in (import_utils, transformers.utils):
+    modules: tuple[Any, ...] = (utils, utils.import_utils)
+    for module in modules:
         module.is_kernels_available = never
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    utils.logging.set_verbosity_error()
+    utils.logging.disable_progress_bar()
+    import transformers
+
     return transformers
 
 
@@ -73,7 +76,6 @@ class Opened:
     seconds: float
     memory_bytes: int
     notes: tuple[str, ...] = ()
-    mirror: Mirror | None = field(default=None, repr=False)  # kept while weights stay on disk
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def open_model(
     device_map: Any = None,
     kind: Kind | None = None,
     progress: Progress | None = None,
+    folder: Path | None = None,
     free: int | None = None,
 ) -> Opened:
     """Find, check and load a model.
@@ -111,13 +114,15 @@ def open_model(
     device      "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1"
     dtype       "" as `memory.working_dtype` says, or one of its names; beats `ref.dtype`
     device_map  as the library takes it: "auto", or module -> device, "cpu" or "disk"
+    folder      where `sources.resolve` found the model, if that was asked already
     free        bytes taken as available instead of asking the device
 
     Raises `Error` with one sentence when anything about the model is not as it should be.
     """
     began = time.perf_counter()
     target = device_name(device)
-    folder = sources.resolve(ref, progress, target)
+    if folder is None:
+        folder = sources.resolve(ref, progress, target)
     stamp = door.stamp(folder)
     plain, files = sources.config_of(folder), door.inspect(folder)
     tensors = list(files.tensors.values())
@@ -129,14 +134,17 @@ def open_model(
     if progress:
         progress.check()
     mirror = Mirror(files, plain)
-    on_disk = False
     try:
         with Plainly(name, mirror.path, folder):
             opened = _open(plan, mirror, stamp)
-            on_disk = opened.mirror is not None
-    finally:
-        if not on_disk:
-            mirror.close()
+    except BaseException:
+        mirror.close()
+        raise
+    # Weights that stay on disk are read through the mirror for as long as the model lives.
+    if "disk" in map(str, getattr(opened.module, "hf_device_map", {}).values()):
+        weakref.finalize(opened.module, mirror.close)
+    else:
+        mirror.close()
     if door.stamp(folder) != stamp:
         raise Error(f"the files of {name} changed while they were read; load it again")
     return replace(opened, seconds=time.perf_counter() - began)
@@ -193,7 +201,6 @@ def _open(plan: _Plan, mirror: Mirror, stamp: str) -> Opened:
     for thing in (module, config, tokenizer):
         if hasattr(thing, "name_or_path"):
             thing.name_or_path = plan.name
-    places = [str(place) for place in getattr(module, "hf_device_map", {}).values()]
     return Opened(
         module=module,
         tokenizer=tokenizer,
@@ -207,7 +214,6 @@ def _open(plan: _Plan, mirror: Mirror, stamp: str) -> Opened:
         seconds=0.0,
         memory_bytes=sum(p.nbytes for p in (*module.parameters(), *module.buffers())),
         notes=notes,
-        mirror=mirror if "disk" in places else None,
     )
 
 

@@ -12,6 +12,10 @@ ROOM = 1.1  # the weights and a tenth for what a forward pass and the library it
 CGROUP = Path("/sys/fs/cgroup")
 
 
+class TooLargeError(Error):
+    """A model does not fit into what is free now."""
+
+
 def working_dtype(asked: str, device: str, stored: str) -> str:
     """The type weights are loaded as: what was asked for, else float32 on a CPU, else as stored.
 
@@ -78,10 +82,10 @@ def _limits(top: Path, path: str, names: tuple[str, str, str]) -> list[int]:
 
 
 def refuse_if_too_large(name: str, need: int, device: str, free: int | None = None) -> None:
-    """Raise `Error` with both numbers when `need` bytes do not fit into what is free."""
+    """Raise `TooLargeError` with both numbers when `need` bytes do not fit into what is free."""
     room = available(device) if free is None else free
     if need > room:
-        raise Error(
+        raise TooLargeError(
             f"{name} needs {need / 1e9:.1f} GB of memory, {room / 1e9:.1f} GB are free on "
             f"{device}; choose a smaller model, a smaller dtype or another device"
         )

@@ -156,8 +156,15 @@ def _fetch(ref: ModelRef, progress: Progress | None, device: str) -> Path:
         raise Error(f"the hub has no model {ref.name} that is open to you") from None
     except Error:
         raise
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as fault:
-        return _cached(ref, f"{type(fault).__name__}")
+    except (*_network_faults(), OSError) as fault:
+        return _cached(ref, type(fault).__name__)
+
+
+def _network_faults() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when the network does; its HTTP library changed over time."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
 
 
 def _refuse_if_too_large(ref: ModelRef, device: str, sha: str, sizes: dict[str, int]) -> set[str]:
