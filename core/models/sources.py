@@ -156,7 +156,7 @@ def _fetch(ref: ModelRef, progress: Progress | None, device: str) -> Path:
         raise Error(f"the hub has no model {ref.name} that is open to you") from None
     except Error:
         raise
-    except (*_network_faults(), OSError) as fault:
+    except _network_faults() as fault:
         return _cached(ref, type(fault).__name__)
 
 
@@ -164,7 +164,8 @@ def _network_faults() -> tuple[type[Exception], ...]:
     """What the hub's client raises when the network does; its HTTP library changed over time."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    return tuple(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
+    parents = [base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError"]
+    return (OSError, HfHubHTTPError, *(base for base in parents if issubclass(base, Exception)))
 
 
 def _refuse_if_too_large(ref: ModelRef, device: str, sha: str, sizes: dict[str, int]) -> set[str]:
