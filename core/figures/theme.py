@@ -19,6 +19,10 @@ ROLES: dict[str, tuple[str, str]] = {
     "clamped": ("#8E44AD", "#C39BE8"),
     "control": ("#7A7F87", "#9AA0A8"),
     "warning": ("#9A6700", "#E3B341"),
+    # Backgrounds of text: raised and lowered values (the ends of the signed scale), weights.
+    "high": ("#b2182b", "#ff9c4a"),
+    "low": ("#2166ac", "#6cb6ff"),
+    "weight": ("#1f8f86", "#35b5a0"),
     "text": ("#1d2129", "#e4e7ec"),
     "muted": ("#5b626c", "#a3a9b3"),
     "hairline": ("#e1e4e9", "#2b303c"),
@@ -65,6 +69,13 @@ def faint(role: str, look: Look, alpha: float) -> str:
     """The colour of a role with some of the background showing through."""
     red, green, blue = (int(colour(role, look)[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def css_roles() -> str:
+    """The roles as CSS variables (`--role-clamped`) that follow the theme without a rerun."""
+    return " ".join(
+        f"--role-{name}: light-dark({light}, {dark});" for name, (light, dark) in ROLES.items()
+    )
 
 
 def signed(look: Look) -> Any:

@@ -1,6 +1,7 @@
 """Words and numbers as figures print them: tokens made visible, text made harmless."""
 
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ _JOINER = "\u200d"
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 
 
+@lru_cache(maxsize=65_536)
 def visible(piece: str, most: int = 0) -> str:
     """A token with whitespace, control and direction characters shown as signs.
 
@@ -25,6 +27,14 @@ def visible(piece: str, most: int = 0) -> str:
     if most and len(shown) > most:
         shown = shown[: most - 1] + "…"
     return shown or "∅"
+
+
+def readable(piece: str) -> str:
+    """A token inside prose: blanks stay blanks and lines break; the rest as in `visible`."""
+    if not piece:
+        return visible(piece)
+    parts = (visible(part) if part else "" for part in piece.split(" "))
+    return " ".join(parts).replace("⏎", "⏎\n")
 
 
 def _sign(char: str) -> str:
