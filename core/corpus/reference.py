@@ -3,7 +3,6 @@
 from core.home import ASSETS
 from core.models.loaded import Loaded
 from core.models.tokens import encode
-from core.spec.errors import Error
 
 REFERENCE = ASSETS / "corpus" / "reference.txt"
 MAX_TOKENS = 256
@@ -14,15 +13,6 @@ def reference_chunks(loaded: Loaded) -> list[list[int]]:
     limit = min(loaded.n_ctx or MAX_TOKENS, MAX_TOKENS)
     chunks = [encode_cut(loaded, text, limit) for text in _paragraphs()]
     return [chunk for chunk in chunks if len(chunk) > 1]
-
-
-def reference_text(loaded: Loaded) -> str:
-    """The first paragraph that the model can take whole."""
-    limit = min(loaded.n_ctx or MAX_TOKENS, MAX_TOKENS)
-    for text in _paragraphs():
-        if len(loaded.tokenizer(text)["input_ids"]) <= limit:
-            return text
-    raise Error(f"no paragraph of the reference text fits into {limit} tokens")
 
 
 def _paragraphs() -> list[str]:

@@ -8,9 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from core.corpus.reference import reference_chunks
 from core.engine.apply import Moment
 from core.engine.hooks import Check, Enough, Plan, armed, pattern_part
 from core.engine.rows import Rows, text_rows
+from core.engine.rows import rows as new_rows
 from core.models.loaded import Loaded
 from core.spec.errors import Error
 from core.spec.interventions import Ablate, Control, Intervention, Patch
@@ -118,25 +120,24 @@ def sources(
             if change in found:
                 continue
             if isinstance(change, Patch):
-                found[change] = _read_clean(loaded, change.site, change.source, check)
+                source = text_rows(loaded, change.source)
+                found[change] = _read_clean(loaded, change.site, source, check)
             elif isinstance(change, Ablate) and change.to == "resample":
                 found[change] = _stranger(loaded, change, check)
     return found
 
 
-def _read_clean(loaded: Loaded, site: Site, text: str, check: Check | None) -> Tensor:
-    clean = run(loaded, text_rows(loaded, text), read=[site], logits="none", check=check)
-    return clean.values[site][0]
+def _read_clean(loaded: Loaded, site: Site, text: Rows, check: Check | None) -> Tensor:
+    return run(loaded, text, read=[site], logits="none", check=check).values[site][0]
 
 
 def _stranger(loaded: Loaded, change: Ablate, check: Check | None) -> Tensor:
     """The site's value at a random token of the reference text, the same for a seed."""
-    from core.corpus.reference import reference_text  # noqa: PLC0415  # needs the engine's tokens
-
     place = Site(change.site.layer, change.site.component, change.site.unit, stack=change.site.stack)
     key = ("resample", place, change.seed)
     if key not in loaded.memo:
-        values = _read_clean(loaded, place, reference_text(loaded), check)
+        text = new_rows(loaded, reference_chunks(loaded)[:1])
+        values = _read_clean(loaded, place, text, check)
         generator = torch.Generator().manual_seed(change.seed)
         token = int(torch.randint(len(values), (1,), generator=generator))
         loaded.memo[key] = values[token].clone()
