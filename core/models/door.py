@@ -23,6 +23,18 @@ MAX_FILES = 10_000
 # Formats that are pickles, or that other libraries write and this one does not read.
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
 OTHERS = (".h5", ".msgpack", ".gguf", ".ggml", ".onnx", ".tflite", ".nemo", ".pb")
+# A folder needs one of the first to have a tokenizer; the others may stand beside it.
+TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+)
+BESIDE = ("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
+CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json")
+READ = {*TOKENIZERS, *BESIDE, *CONFIGS, INDEX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +95,8 @@ def _index(folder: Path) -> dict[str, str]:
     if not isinstance(places, dict) or not places:
         raise Error(f"{INDEX}: expected weight_map, a table from tensors to files")
     for name in {str(name): None for name in places.values()}:
-        plain_name = os.sep not in name and not set(name) & set("/\\:\0") and name.isprintable()
-        if not plain_name or name.startswith(".") or len(name) > 200:
+        plain_name = name.isprintable() and not set(name) & set("/\\:")
+        if not plain_name or not name or name.startswith(".") or len(name) > 200:
             raise Error(
                 f"{INDEX} names the file {shown(name)}, which is not in this folder; "
                 "weights are only read from the model's own folder"
@@ -166,13 +178,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return plain
 
 
-# What a loader may read of a folder, so what decides the answers of a model.
-READ = (".safetensors", ".json", ".txt", ".model", ".jinja")
 _digests: dict[tuple[str, int, int], str] = {}
 
 
 def _read_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file())
+    """What a loader reads of a folder, so what decides the answers of a model."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (path.suffix == ".safetensors" or path.name in READ) and path.is_file()
+    )
 
 
 def stamp(folder: Path) -> str:

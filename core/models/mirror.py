@@ -15,19 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from core.models import door
-from core.models.door import WeightFiles
+from core.models.door import BESIDE, TOKENIZERS, WeightFiles
 from core.models.header import shown
 from core.spec.errors import Error
 
-TOKENIZERS = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "vocab.json",
-    "vocab.txt",
-)
-BESIDE = ("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
 # Keys that choose code, files or places instead of describing the model.
 _DROPPED = {
     *("auto_map", "custom_pipelines", "name_or_path", "processor_class", "use_kernels"),
