@@ -118,6 +118,18 @@ def drawn(
     return go.Figure(data=list(traces), layout=whole)
 
 
+def with_title(fig: go.Figure, title: str) -> go.Figure:
+    """A copy of a figure that was drawn without its title, with it (plain text)."""
+    whole = go.Figure(fig)
+    if not whole.layout.title.text:
+        place = _title(Look())
+        place["font"]["color"] = fig.layout.font.color
+        whole.layout.title = {**place, "text": escaped(title)}
+        whole.layout.height += TITLE
+        whole.layout.margin.t += TITLE
+    return whole
+
+
 def note(words: str, look: Look, role: str = "muted", **place: Any) -> dict[str, Any]:
     """An annotation without an arrow, in small type; `place` as Plotly names it."""
     font = {"size": 11, "color": colour(role, look)}

@@ -186,3 +186,56 @@ def pickable_chart(
         },
         on_pick_change=relay,
     )
+
+
+# The figure on the page carries no title (the page wraps it); the file gets it back.
+_SVG_JS = r"""
+const LINE = 20, CHARACTER = 7;                   // pixels of a title line and of its letters
+
+export default function (component) {
+  const { data, parentElement } = component;
+  parentElement.querySelector("button").onclick = () => {
+    const gd = document.querySelector(`.st-key-${CSS.escape(data.chart)} .js-plotly-plot`);
+    if (!gd) return;
+    const width = gd.offsetWidth, most = Math.floor(width / CHARACTER);
+    const lines = [""];
+    for (const word of data.title.split(" ")) {
+      const last = lines.length - 1;
+      if ((lines[last] + word).length > most && lines[last]) lines.push(word);
+      else lines[last] += (lines[last] ? " " : "") + word;
+    }
+    const room = 12 + LINE * lines.length, height = gd.offsetHeight + room;
+    const margin = { ...gd.layout.margin, t: (gd.layout.margin?.t ?? 0) + room };
+    const title = {
+      text: lines.join("<br>"), x: 0, xref: "container", xanchor: "left", y: 1,
+      yref: "container", yanchor: "top", pad: { t: 8, l: 4 }, font: { size: 14 },
+    };
+    const layout = { ...gd.layout, width, height, margin, title };
+    window.Plotly.downloadImage(
+      { data: gd.data, layout }, { format: "svg", filename: data.name, width, height });
+  };
+}
+"""
+
+_SVG_CSS = """
+button {
+  font: 400 1rem/1.6 var(--st-font); color: var(--st-text-color); cursor: pointer;
+  background: none; border: 1px solid var(--st-border-color);
+  border-radius: var(--st-button-radius); padding: 0.25rem 0.75rem; min-height: 2.5rem;
+}
+button:hover, button:focus-visible {
+  color: var(--st-primary-color); border-color: var(--st-primary-color); outline: none;
+}
+"""
+
+_svg = st.components.v2.component(
+    "eidoscope_svg", html="<button type='button'>SVG</button>", css=_SVG_CSS, js=_SVG_JS
+)
+
+
+def svg_button(chart: str, *, name: str, title: str, key: str) -> None:
+    """A button that saves the figure with the key `chart` as an SVG, made in the browser.
+
+    `title` is escaped by `core.figures.wording.escaped`; `name` is the file's, without ending.
+    """
+    _svg(key=key, data={"chart": chart, "name": name, "title": title}, width="content")
