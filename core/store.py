@@ -203,7 +203,7 @@ class Store:
         with self._disk_lock:
             if not self._fault:
                 log.warning("answers are kept in memory only: %s", error)
-            self._fault = f"answers are kept in memory only: {error}"
+            self._fault = f"answers are kept in memory only: {error.strerror or error}"
             self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def _survey(self) -> None:

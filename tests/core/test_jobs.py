@@ -163,7 +163,7 @@ def test_first_parts_of_an_answer_are_seen_by_every_holder():
     assert one.result == two.result == "through"
 
 
-def test_cancel_stops_running_work_within_a_second():
+def test_cancel_stops_running_work_within_a_second_and_is_no_fault(caplog):
     gate = Gate()
     job = jobs.run("long", gate)
     assert gate.begun.wait(LONG)
@@ -172,6 +172,8 @@ def test_cancel_stops_running_work_within_a_second():
     assert job.finished
     assert job.wait(0)
     assert gate.stopped.wait(1.0)
+    assert jobs.cancel_all(LONG)
+    assert caplog.text == ""
 
 
 def test_work_goes_on_while_a_holder_is_left():
@@ -200,22 +202,26 @@ def test_work_cancelled_in_the_queue_never_runs(held):
 
 
 def test_who_asks_again_after_a_cancel_gets_new_work_not_the_dying_one():
-    deaf = threading.Event()
-    begun = threading.Event()
+    begun, deaf = threading.Event(), threading.Event()
 
-    def first(progress):
+    def dying(progress):
         begun.set()
         deaf.wait(LONG)  # does not look whether it is wanted
         progress.check()
 
-    job = jobs.run("again", first, key="same")
+    first = jobs.run("again", dying, key="same")
     assert begun.wait(LONG)
-    job.cancel()
-    again = jobs.run("again", lambda progress: "second", key="same")
-    assert again.state == "queued"
+    first.cancel()
+    gate = Gate()
+    second = jobs.run("again", gate, key="same")
+    assert second.state == "queued"
     deaf.set()
-    assert again.wait(LONG)
-    assert (job.state, again.state, again.result) == ("cancelled", "done", "second")
+    assert gate.begun.wait(LONG)
+    third = jobs.run("again", lambda progress: "computed twice", key="same")
+    gate.open.set()
+    assert third.wait(LONG)
+    assert (first.state, second.state) == ("cancelled", "done")
+    assert third.result == second.result == "through"
 
 
 def test_cancelling_finished_work_changes_nothing():
