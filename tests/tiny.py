@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 
+from core.models.library import transformers
 from tests.families import tokenizers
 from tests.families.recipes import FAMILIES
 

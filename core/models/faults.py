@@ -43,7 +43,8 @@ class Plainly:
         for folder in self.folders:
             text = text.replace(f"{folder}/", "").replace(str(folder), "its folder")
         lines = [line.strip() for line in _PATH.sub("…", text).splitlines() if line.strip()]
-        detail = lines[0] if lines else ""
+        # A first line such as "Validation error for field 'x':" leads to the reason.
+        detail = next((line for line in lines if not line.endswith(":")), "")
         if len(detail) > 200:
             detail = detail[:199] + "…"
         kind = type(fault).__name__
