@@ -18,7 +18,8 @@ import numpy as np
 from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
 from core.engine.forward import run as _run
-from core.engine.generate import continuation, generate as _generate
+from core.engine.generate import continuation
+from core.engine.generate import generate as _generate
 from core.engine.rows import rows as _rows
 from core.models import pool
 from core.models.loaded import Loaded
@@ -175,10 +176,11 @@ def _asked(name: str, m: Loaded, options: dict[str, Any]) -> dict[str, Any]:
     try:
         request = ask(name, m.ref, **plain)
     except Error:
-        request = ask(name, m.ref, **{key: str(value) for key, value in plain.items()})
-    texts = (options["text"],) if "text" in options else ()
+        texts = {key: str(value) for key, value in plain.items()}
+        request = ask(name, m.ref, interventions=(), **texts)
+    prompts = (options["text"],) if "text" in options else ()
     return replace(
-        request, prompts=texts, interventions=tuple(options.get("interventions", ()))
+        request, prompts=prompts, interventions=tuple(options.get("interventions", ()))
     ).plain()
 
 
@@ -186,7 +188,7 @@ class _Bar(Silent):
     """A progress bar that appears when the work takes longer than a second."""
 
     def __init__(self, name: str) -> None:
-        from tqdm.auto import tqdm  # noqa: PLC0415  # decides between notebook and terminal
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]  # decides between notebook and terminal
 
         self._bar = tqdm(total=100, desc=name, delay=1.0, leave=False)
 
@@ -203,7 +205,7 @@ class _Bar(Silent):
 
 def figure(result: Result) -> "go.Figure":
     """The page's own figure of an answer."""
-    from core.figures.table import figure as draw  # noqa: PLC0415  # plotly only where drawn
+    from core.figures.table import figure as draw  # plotly only where drawn
 
     return draw(result)
 

@@ -47,7 +47,7 @@ def dose(
     change = interventions[item]
     own = _strength(change)
     unit = abs(unit) or abs(own) or 1.0
-    prompt, ids = prompt_rows(loaded, text)
+    prompt, _ids = prompt_rows(loaded, text)
     others = [one for number, one in enumerate(interventions) if number != item]
     clean = _log_p(loaded, progress, prompt, [others])[0]
     full = _log_p(loaded, progress, prompt, [[*others, change]])[0]
@@ -120,9 +120,7 @@ def _log_p(
     return log_probabilities(torch.cat(list(parts)))
 
 
-def _targets(
-    loaded: Loaded, change: Change, clean: Tensor, full: Tensor
-) -> tuple[list[int], str]:
+def _targets(loaded: Loaded, change: Change, clean: Tensor, full: Tensor) -> tuple[list[int], str]:
     """The tokens to watch, and why these."""
     site = change.site
     plain = site.component == "neuron" and site.unit is not None and not site.stack
@@ -164,4 +162,3 @@ def _band(
     beats = probability[:, 0] > np.maximum(probability[:, 1:].max(axis=1), base)
     usable = stops[beats & (kl[:, 0] < KL_LIMIT)]
     return (float(usable.min()), float(usable.max())) if len(usable) else ()
-

@@ -42,7 +42,7 @@ def head_effect(
     stream as far at every token, in a random direction inside another head of the layer.
     """
     prompt, ids = prompt_rows(loaded, text)
-    place = at_position(loaded, ids, position)
+    place = at_position(ids, position)
     asked = [logit_position(loaded, place)]
     base = list(interventions)
     plain = next(batches(loaded, prompt, [base], logits=asked, check=progress.check))
@@ -90,7 +90,9 @@ def _layer(
     ]
     changes: list[list[Intervention]] = [[*base, one] for one in ablated]
     changes += [
-        [*base, Control(one, seed * 100 + number)] for one in ablated for number in range(N_CONTROLS)
+        [*base, Control(one, seed * 100 + number)]
+        for one in ablated
+        for number in range(N_CONTROLS)
     ]
     parts = batches(loaded, prompt, changes, logits=asked, check=progress.check)
     return log_probabilities(torch.cat(list(parts))[:, 0])

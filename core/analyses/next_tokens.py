@@ -38,7 +38,7 @@ def next_tokens(
     over 8 random controls whose change of the stream has the same norm at every token.
     """
     prompt, ids = prompt_rows(loaded, text)
-    place = at_position(loaded, ids, position)
+    place = at_position(ids, position)
     runs = conditions(interventions, N_CONTROLS, seed)
     asked = [logit_position(loaded, place)]
     parts = batches(loaded, prompt, runs, logits=asked, check=progress.check)

@@ -61,7 +61,7 @@ def prompt_rows(loaded: Loaded, text: str) -> tuple[Rows, list[int]]:
     return rows(loaded, [ids]), ids
 
 
-def at_position(loaded: Loaded, ids: Sequence[int], position: int | None) -> int:
+def at_position(ids: Sequence[int], position: int | None) -> int:
     """The position asked for, the last one for None. Raises `Error` beyond the text."""
     if position is None:
         return len(ids) - 1

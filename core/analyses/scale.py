@@ -27,7 +27,9 @@ def scale(loaded: Loaded, progress: Progress, *, at: str) -> ScaleResult:
     chunks = reference_chunks(loaded)
     for number, chunk in enumerate(chunks):
         progress.step(number / len(chunks), f"reference text, part {number + 1} of {len(chunks)}")
-        seen = run(loaded, rows(loaded, [chunk]), read=[wanted], logits="none", check=progress.check)
+        seen = run(
+            loaded, rows(loaded, [chunk]), read=[wanted], logits="none", check=progress.check
+        )
         values.append(seen.values[wanted].abs().float().flatten().cpu())
         n_tokens += len(chunk)
     sizes = np.quantile(torch.cat(values).numpy(), QUANTILES)
@@ -53,7 +55,9 @@ def neuron_peaks(loaded: Loaded, progress: Progress) -> tuple[list[Tensor], int]
         chunks = reference_chunks(loaded)
         for number, chunk in enumerate(chunks):
             progress.step(number / len(chunks), "observed maxima on the reference text, once")
-            seen = run(loaded, rows(loaded, [chunk]), read=sites, logits="none", check=progress.check)
+            seen = run(
+                loaded, rows(loaded, [chunk]), read=sites, logits="none", check=progress.check
+            )
             for peak, place in zip(peaks, sites, strict=True):
                 largest = seen.values[place][0].abs().amax(dim=0).float().cpu()
                 torch.maximum(peak, largest, out=peak)

@@ -37,8 +37,8 @@ def steer(
 ) -> SteerResult:
     """Continue the prompt clean, under the changes, and under a random control of equal norm.
 
-    The three runs are rows of one batch with a key-value cache. Every text is then scored token
-    by token by the clean and by the changed model (log-probabilities in nats, KL(clean || changed)).
+    The three runs are rows of one batch with a key-value cache. Every text is then scored by the
+    clean and by the changed model: log-probability of each token and KL(clean || changed), nats.
     """
     prompt, ids = prompt_rows(loaded, text)
     runs = conditions(interventions, 1, seed)
@@ -146,4 +146,3 @@ def _other_controls(
         moved = _forced(loaded, progress, ids, written.ids[0], [control])[0]
         means.append(float(divergence(clean, moved).mean()))
     return np.array(means, dtype=np.float32)
-

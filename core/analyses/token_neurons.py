@@ -37,7 +37,7 @@ def token_neurons(
     LLMs with the final projection layer"). Control: the mean over 64 random neurons of the layer.
     """
     prompt, ids = prompt_rows(loaded, text)
-    place = at_position(loaded, ids, position)
+    place = at_position(ids, position)
     sites = neuron_sites(loaded)
     loaded.check(sites[0])
     seen = run(

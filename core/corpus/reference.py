@@ -16,7 +16,7 @@ def reference_chunks(loaded: Loaded) -> list[list[int]]:
 
 
 def _paragraphs() -> list[str]:
-    """Paragraphs are set apart by an empty line; lines that begin with # say where they are from."""
+    """Paragraphs, set apart by empty lines; lines that begin with # say where they are from."""
     lines = REFERENCE.read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#"))
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]

@@ -173,9 +173,7 @@ def _random_unit(shape: torch.Size, generator: torch.Generator, like: Tensor) ->
     return (vector / torch.linalg.vector_norm(vector)).to(like)
 
 
-def _other_neurons(
-    moved: Tensor, site: Site, generator: torch.Generator, loaded: Loaded
-) -> Tensor:
+def _other_neurons(moved: Tensor, site: Site, generator: torch.Generator, loaded: Loaded) -> Tensor:
     """The same shift on other neurons, scaled by the lengths of their write vectors."""
     norms = write_norms(loaded, site).to(moved)
     partner = torch.randperm(moved.shape[-1], generator=generator).to(moved.device)

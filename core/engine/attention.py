@@ -23,10 +23,10 @@ _listener: ContextVar[Listener | None] = ContextVar("attention_listener", defaul
 
 def _base(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
     if name == "eager":  # eager functions live beside their model, not in the global table
-        return sys.modules[type(module).__module__].eager_attention_forward  # type: ignore[no-any-return]
-    from transformers import AttentionInterface  # noqa: PLC0415  # slow to import
+        return sys.modules[type(module).__module__].eager_attention_forward
+    from transformers import AttentionInterface  # slow to import
 
-    return AttentionInterface()[name]  # type: ignore[no-any-return]
+    return AttentionInterface()[name]
 
 
 def _attend(
@@ -46,8 +46,8 @@ def _attend(
 
 def install(module: Any) -> bool:
     """Route a model's attention through us. False when its family has no such interface."""
-    from transformers import AttentionInterface, AttentionMaskInterface  # noqa: PLC0415
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS  # noqa: PLC0415
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
     base = module.config.get_text_config()._attn_implementation
     if base not in ("sdpa", "eager") or not module._can_set_attn_implementation():

@@ -50,11 +50,13 @@ def run(
     at one place apply in listed order and reads see their result. `logits`: "all" tokens, the
     "last" real one of each row, given positions, or "none", and then the forward stops behind
     the last block that is read. `prompt` tokens of each row count as given, the rest as
-    generated (means and patches are about the given ones; 0: all). `check` is called in front of every block and may raise.
-    Without reads and changes this is the plain forward, bit for bit.
+    generated (means and patches are about the given ones; 0: all). `check` is called in front
+    of every block and may raise. Without reads and changes this is the plain forward, bit for bit.
     """
     changes = _checked(loaded, rows, read, change)
-    moment = Moment(loaded, rows.ids.shape[1], prompt=prompt, sources=sources(loaded, changes, check))
+    moment = Moment(
+        loaded, rows.ids.shape[1], prompt=prompt, sources=sources(loaded, changes, check)
+    )
     plan = Plan(tuple(read), changes, rows.lengths, moment, check)
     plan.expand_to = _expansion(loaded, rows, plan)
     plan.stop_early = logits == "none" and _can_stop(loaded, read)
@@ -133,7 +135,9 @@ def _read_clean(loaded: Loaded, site: Site, text: Rows, check: Check | None) -> 
 
 def _stranger(loaded: Loaded, change: Ablate, check: Check | None) -> Tensor:
     """The site's value at a random token of the reference text, the same for a seed."""
-    place = Site(change.site.layer, change.site.component, change.site.unit, stack=change.site.stack)
+    place = Site(
+        change.site.layer, change.site.component, change.site.unit, stack=change.site.stack
+    )
     key = ("resample", place, change.seed)
     if key not in loaded.memo:
         text = new_rows(loaded, reference_chunks(loaded)[:1])
@@ -177,7 +181,7 @@ def _keep(head: torch.nn.Module, logits: Logits, rows: Rows) -> Any:
         elif logits == "last":
             kept = stream[:, -1:]
         else:
-            kept = stream[:, list(logits)]  # type: ignore[arg-type]
+            kept = stream[:, list(logits)]
         return (kept, *args[1:])
 
     return head.register_forward_pre_hook(before)

@@ -90,7 +90,7 @@ def _selected(site: Site, values: Tensor, plan: Plan) -> Tensor:
         values = values[:, :, site.unit]
     if site.dictionary:
         dictionary = plan.moment.loaded.dictionaries[site.dictionary]
-        return dictionary.feature(values, site.unit)  # type: ignore[no-any-return]
+        return dictionary.feature(values, site.unit)
     return values.clone()
 
 
@@ -102,9 +102,9 @@ def armed(loaded: Loaded, plan: Plan) -> Iterator[None]:
             block = loaded.stacks[""].blocks[plan.first_changed()].whole
             stack.callback(_expand(block, plan.expand_to).remove)
         if plan.check:
-            for blocks in loaded.stacks.values():
-                for block in blocks.blocks:
-                    stack.callback(_before(block.whole, plan.check).remove)
+            for part in loaded.stacks.values():
+                for each in part.blocks:
+                    stack.callback(_before(each.whole, plan.check).remove)
         patterns: dict[Site, list[Site]] = {}
         for place, (reads, changes) in plan.places().items():
             if place.component in PATTERNS:
@@ -273,4 +273,3 @@ def pattern_part(weights: Tensor, site: Site, plan: Plan) -> Tensor:
     if site.unit is not None:
         weights = weights[:, 0]
     return torch.clone(weights)
-

@@ -10,7 +10,7 @@ from core.spec.errors import Error
 def normed(loaded: Loaded, stream: Tensor) -> Tensor:
     """The stream through the final norm, its statistics taken from the stream itself."""
     norm = loaded.stacks[""].norm
-    return stream if norm is None else norm(stream)  # type: ignore[no-any-return]
+    return stream if norm is None else norm(stream)
 
 
 def unembed(loaded: Loaded, stream: Tensor) -> Tensor:
@@ -80,4 +80,4 @@ def _width(norm: nn.Module) -> int:
     parameter = next(norm.parameters(), None)
     if parameter is not None:
         return int(parameter.shape[0])
-    return int(norm.normalized_shape[0])  # type: ignore[index,arg-type]
+    return int(norm.normalized_shape[0])  # type: ignore[index]

@@ -95,7 +95,7 @@ def _pattern_source(loaded: Loaded) -> str:
     if loaded.row.patterns == "outputs":
         # These families choose by this setting at every call; only eager ones hand weights out,
         # and asking others for them would take another path with other numbers.
-        loaded.module.config._attn_implementation_internal = "eager"
+        loaded.module.config._attn_implementation_internal = "eager"  # type: ignore[union-attr]
         return "outputs"
     return "interface" if attention.install(loaded.module) else ""
 

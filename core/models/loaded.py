@@ -185,17 +185,17 @@ def _stack(root: nn.Module, name: str, family: Family, config: Any) -> Stack:
 
 def features(linear: nn.Module) -> tuple[int, int]:
     """(in, out) of a linear map, whichever way its family stores the matrix."""
-    if hasattr(linear, "in_features"):
-        return int(linear.in_features), int(linear.out_features)  # type: ignore[arg-type]
-    rows, columns = linear.weight.shape  # type: ignore[misc]  # GPT-2 stores [in, out]
-    return int(rows), int(columns)  # type: ignore[arg-type]
+    if isinstance(linear, nn.Linear):
+        return linear.in_features, linear.out_features
+    weight_shape: torch.Size = linear.weight.shape  # type: ignore[assignment]
+    return weight_shape[0], weight_shape[1]  # GPT-2 stores [in, out]
 
 
 def head_of(module: nn.Module, family: Family) -> nn.Module | None:
     """What maps the stream to logits; None for a checkpoint without it."""
     if family.head:
         return getattr(module, family.head, None)
-    return module.get_output_embeddings()  # type: ignore[operator, no-any-return]
+    return module.get_output_embeddings()  # type: ignore[operator]
 
 
 def assemble(opened: Opened, ref: ModelRef) -> Loaded:
@@ -253,7 +253,7 @@ def _context(config: Any) -> int:
 
 def weight(module: nn.Module, name: str = "weight") -> Tensor | None:
     """A parameter in float32, also of a module that is kept on disk until used."""
-    from accelerate.utils import align_module_device  # noqa: PLC0415  # optional, slow to import
+    from accelerate.utils import align_module_device  # optional, slow to import
 
     with align_module_device(module):
         value = getattr(module, name, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from core.results.base import Result
 
@@ -15,7 +15,9 @@ class CardResult(Result):
     model: str
     family: str
     kind: str  # "decoder", "encoder" or "encoder-decoder"
-    sizes: Mapping[str, int]  # n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, d_vocab, n_ctx
+    sizes: Mapping[
+        str, int
+    ]  # n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, d_vocab, n_ctx
     n_parameters: int
     dtype: str
     device: str

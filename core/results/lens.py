@@ -28,7 +28,9 @@ class LensResult(Result):
     top_logits: np.ndarray  # [layer, token, k] float32
     top_probability: np.ndarray  # [layer, token, k] 0 to 1
     entropy: np.ndarray  # [layer, token] nats
-    final_rank: np.ndarray  # [layer, token] rank the layer gives the model's final choice, 0 = first
+    final_rank: (
+        np.ndarray
+    )  # [layer, token] rank the layer gives the model's final choice, 0 = first
     final_probability: np.ndarray  # [layer, token] of the model's final choice
     kl: np.ndarray  # [layer, token] nats, KL(final || layer)
     embed_top_ids: np.ndarray  # [token, k]

@@ -25,7 +25,11 @@ R = TypeVar("R", bound=Result)
 
 
 def pack(key: str, result: Result) -> bytes:
-    """The file of this answer. An array that would need pickle raises ValueError."""
+    """The file of this answer. What could not be read back raises ValueError: an array that
+    would need pickle, a class that is not the table's for its name.
+    """
+    if result_class(result.name) is not type(result):
+        raise ValueError(f"{type(result).__name__} is not what {result.name!r} is read back as")
     labels = result.text().encode("ascii")
     arrays = io.BytesIO()
     np.savez(arrays, allow_pickle=False, **result.arrays())

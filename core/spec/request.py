@@ -50,7 +50,7 @@ class Request:
             "model": [self.model.name, self.model.revision, self.model.dtype],
             "prompts": list(self.prompts),
             "interventions": [to_plain(change) for change in self.interventions],
-            "options": {name: value for name, value in self.options},
+            "options": dict(self.options),
         }
 
     def key(self, salt: str = "") -> str:

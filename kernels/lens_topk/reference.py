@@ -14,7 +14,7 @@ def run(
     if not 1 <= k <= len(words):
         raise ValueError(f"k must lie between 1 and {len(words)}, got {k}")
     rows = max(1, TILE // len(words))
-    parts = [_tile(tile, words, k) for tile in directions.split(rows)]
+    parts = [_tile(tile, words, k) for tile in torch.split(directions, rows)]
     if not parts:
         parts = [_tile(directions, words, k)]
     return tuple(torch.cat(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
@@ -28,7 +28,7 @@ def _tile(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Te
 
 
 def _first(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest per row; among equal values the lower id first, which topk alone leaves open."""
+    """The k largest per row, the lower id first among equals (topk alone leaves that open)."""
     values, ids = scores.topk(k, dim=-1)
     edge = values[:, -1:]
     if bool(((scores == edge).sum(-1) > (values == edge).sum(-1)).any()) or bool(

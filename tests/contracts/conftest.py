@@ -1,7 +1,7 @@
 """Every family of the table, loaded as a person would load it: from a folder."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from core.spec.request import ModelRef
 def model(tiny: Callable[[str], Path]) -> Callable[[str], Loaded]:
     """`model("llama")` is the tiny model, loaded and proved, once per test run."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def load(family: str) -> Loaded:
         ref = ModelRef(str(tiny(family)))
         return build(open_model(ref, device="cpu"), ref)

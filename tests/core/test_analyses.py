@@ -29,7 +29,7 @@ def planted(stories: Loaded) -> Iterator[tuple[Loaded, int]]:
     """A copy in which neuron L4.neuron[7] writes one chosen token and nothing else."""
     m = copy.copy(stories)
     m.module, m.memo = copy.deepcopy(stories.module), {}
-    import core.models.loaded as loaded
+    from core.models import loaded
 
     m.stacks = {"": loaded._stack(m.module, "", m.row, m.config)}
     m.head = m.module.get_output_embeddings()
@@ -38,7 +38,7 @@ def planted(stories: Loaded) -> Iterator[tuple[Loaded, int]]:
     column = matrix[token] - matrix.mean(0)
     with torch.no_grad():
         m.stacks[""].blocks[4].neurons.weight[:, 7] = column / column.norm()  # type: ignore[index]
-    yield m, token
+    return m, token
 
 
 def test_the_last_layer_of_the_lens_is_the_models_own_answer(stories: Loaded) -> None:
@@ -137,18 +137,21 @@ def test_next_tokens_are_the_softmax_of_the_logits(stories: Loaded) -> None:
     p = probabilities(stories, TEXT)[-1]
     assert (result.ids == np.argsort(-p)[:5]).all()
     np.testing.assert_allclose(result.probability[0], np.sort(p)[::-1][:5], rtol=1e-4)
-    assert result.runs == ("clean",) and result.n_controls == 0
+    assert result.runs == ("clean",)
+    assert result.n_controls == 0
 
 
 def test_clamped_next_tokens_stand_beside_the_mean_of_eight_controls(stories: Loaded) -> None:
     clamp = api.Clamp("L4.neuron[5]", 6.4)
     result = api.run("next_tokens", stories, text=TEXT, interventions=[clamp])
-    assert result.runs == ("clean", "clamped", "control") and result.n_controls == 8
+    assert result.runs == ("clean", "clamped", "control")
+    assert result.n_controls == 8
     clamped = probabilities(stories, TEXT, clamp)[-1]
     np.testing.assert_allclose(result.probability[1], clamped[result.ids], rtol=1e-3, atol=1e-6)
     assert (result.control_low <= result.probability[2]).all()
     assert (result.probability[2] <= result.control_high).all()
-    assert result.kl[0] == 0 and result.kl[1] > 0
+    assert result.kl[0] == 0
+    assert result.kl[1] > 0
 
 
 def test_steered_texts_are_those_of_generate_and_their_numbers_those_of_the_logits(
@@ -187,7 +190,10 @@ def test_the_dose_response_of_a_published_neuron_has_its_published_shape(
     result = api.run("dose", stories, text=TEXT, interventions=[clamp], unit=6.4)
     p = dict(zip(result.stop.tolist(), result.probability.tolist(), strict=True))
     assert result.target_reason == "tokens the neuron writes most"
-    assert p[-1.0] < 0.01 and 0.03 < p[1.0] < 0.3 and 0.3 < p[2.0] < 0.8 and p[4.0] > 0.9
+    assert p[-1.0] < 0.01
+    assert 0.03 < p[1.0] < 0.3
+    assert 0.3 < p[2.0] < 0.8
+    assert p[4.0] > 0.9
     assert result.control_mean[-1] < 0.2
     assert (np.diff([p[stop] for stop in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)]) > 0).all()
     assert result.current == pytest.approx(1.0)
@@ -223,14 +229,17 @@ def test_previous_token_heads_are_where_they_were_measured(stories: Loaded) -> N
         for head in range(8):
             result = api.run("attention", stories, text=TEXT, layer=layer, head=head)
             scores[layer, head] = (result.pattern.diagonal(-1) / 255).mean()
-    assert scores[3, 6] > 0.5 and scores[1, 3] > 0.5
+    assert scores[3, 6] > 0.5
+    assert scores[1, 3] > 0.5
     assert np.median(scores) < 0.3
 
 
 def test_the_scale_of_a_neuron_is_its_observed_maximum(stories: Loaded) -> None:
     result = api.run("scale", stories, at="L4.neuron[5]")
-    assert result.n_tokens > 1000 and result.unit == pytest.approx(result.quantiles[-1])
-    assert (np.diff(result.quantiles) >= 0).all() and result.unit > 1
+    assert result.n_tokens > 1000
+    assert result.unit == pytest.approx(result.quantiles[-1])
+    assert (np.diff(result.quantiles) >= 0).all()
+    assert result.unit > 1
     neurons = api.run("token_neurons", stories, text="Lily", k=172)
     where = int(np.flatnonzero(neurons.neuron[4] == 5)[0])
     assert neurons.peak[4, where] == pytest.approx(result.unit, rel=1e-3)

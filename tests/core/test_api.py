@@ -29,7 +29,8 @@ def test_logits_are_those_of_plain_transformers(stories: Loaded) -> None:
     with torch.no_grad():
         wanted = plain(ids).logits[0].numpy()
     found = api.logits(stories, TEXT)
-    assert found.dtype == np.float32 and found.shape == wanted.shape
+    assert found.dtype == np.float32
+    assert found.shape == wanted.shape
     assert (found == wanted).all()
 
 
@@ -82,7 +83,8 @@ def test_a_clamp_at_a_position_may_lie_among_the_new_tokens(stories: Loaded) -> 
     changed = api.generate(stories, TEXT, late, max_new_tokens=12)
     first = next(i for i, (a, b) in enumerate(zip(clean, changed, strict=False)) if a != b)
     kept = api.tokens(stories, TEXT + clean[:first])
-    assert changed != clean and len(kept) >= n + 4
+    assert changed != clean
+    assert len(kept) >= n + 4
 
 
 def test_generation_ends_at_the_end_of_the_context(llama: Loaded) -> None:
@@ -118,7 +120,10 @@ def test_empty_text_is_an_error_unless_the_tokenizer_adds_a_token(
 
 def test_an_encoder_predicts_and_refuses_to_write(tiny) -> None:  # type: ignore[no-untyped-def]
     bert = api.load(tiny("bert"))
-    assert api.logits(bert, "the cat sat").shape == (len(api.tokens(bert, "the cat sat")), bert.d_vocab)
+    assert api.logits(bert, "the cat sat").shape == (
+        len(api.tokens(bert, "the cat sat")),
+        bert.d_vocab,
+    )
     with pytest.raises(api.Error, match="writes no text"):
         api.generate(bert, "the cat")
 
@@ -145,7 +150,8 @@ def test_an_unknown_analysis_and_an_unknown_option_are_named(stories: Loaded) ->
 def test_an_answer_saves_opens_and_becomes_a_table(stories: Loaded, tmp_path) -> None:  # type: ignore[no-untyped-def]
     result = api.run("lens", stories, text=TEXT)
     opened = api.open_result(result.save(tmp_path / "lens"))
-    assert type(opened) is type(result) and opened.labels() == result.labels()
+    assert type(opened) is type(result)
+    assert opened.labels() == result.labels()
     for name, array in result.arrays().items():
         assert (opened.arrays()[name] == array).all()
     assert len(result.to_frame()) > 0
@@ -160,5 +166,6 @@ def test_a_link_holds_text_model_and_clamps(stories: Loaded) -> None:
     parts = urlsplit(address)
     work = links.from_query(dict(parse_qsl(parts.query)))
     assert parts.path == "/steer"
-    assert work.prompt == "<b>&?=#" and work.models == (stories.ref,)
+    assert work.prompt == "<b>&?=#"
+    assert work.models == (stories.ref,)
     assert work.active() == tuple(changes)

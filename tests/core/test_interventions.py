@@ -55,7 +55,8 @@ def test_resampling_is_seeded_and_takes_one_real_value_of_the_reference_text(
     other = at(llama, "L1.head[0]", api.Ablate("L1.head[0]", to="resample", seed=5))
     place, text = Site(1, "head", 0), rows(llama, reference_chunks(llama)[:1])
     seen = run(llama, text, read=[place], logits="none").values[place][0].numpy()
-    assert (first == again).all() and not (first == other).all()
+    assert (first == again).all()
+    assert not (first == other).all()
     assert (first == first[0]).all()
     assert (seen == first[0]).all(axis=1).any()
 
@@ -81,7 +82,8 @@ def test_patch_puts_in_the_other_texts_value_at_the_same_position(llama: Loaded)
     wanted = at(llama, "L1.resid_post", text=source)
     before = at(llama, "L1.resid_post")
     after = at(llama, "L1.resid_post", api.Patch("L1.resid_post@2", source))
-    assert (after[2] == wanted[2]).all() and (after[1] == before[1]).all()
+    assert (after[2] == wanted[2]).all()
+    assert (after[1] == before[1]).all()
 
 
 def test_a_patch_of_every_position_makes_the_text_behave_like_its_source(llama: Loaded) -> None:

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from kernels.dispatch import choices, implementation
-from kernels.lens_topk import lens_topk
-from kernels.lens_topk import reference
+from kernels.lens_topk import lens_topk, reference
 
 
-@pytest.mark.parametrize(("n", "d", "vocabulary", "k"), [(1, 3, 5, 5), (7, 33, 101, 10), (64, 16, 1000, 3)])
+@pytest.mark.parametrize(
+    ("n", "d", "vocabulary", "k"), [(1, 3, 5, 5), (7, 33, 101, 10), (64, 16, 1000, 3)]
+)
 def test_it_equals_a_full_sort_in_float64(n: int, d: int, vocabulary: int, k: int) -> None:
     torch.manual_seed(n)
     rows, words = torch.randn(n, d), torch.randn(vocabulary, d)
@@ -26,13 +27,15 @@ def test_it_equals_a_full_sort_in_float64(n: int, d: int, vocabulary: int, k: in
 def test_ties_go_to_the_lower_id() -> None:
     words = torch.tensor([[1.0], [2.0], [2.0], [0.0], [2.0], [0.0]])
     _, top, _, bottom = lens_topk(torch.ones(1, 1), words, 2)
-    assert top.tolist() == [[1, 2]] and bottom.tolist() == [[3, 5]]
+    assert top.tolist() == [[1, 2]]
+    assert bottom.tolist() == [[3, 5]]
 
 
 def test_padding_rows_never_win() -> None:
     words = torch.cat([torch.randn(20, 4), 100 * torch.ones(4, 4)])
     _, top, _, bottom = lens_topk(torch.tensor([[1.0, 1, 1, 1], [-1, -1, -1, -1]]), words, 3, 20)
-    assert top.max() < 20 and bottom.max() < 20
+    assert top.max() < 20
+    assert bottom.max() < 20
 
 
 def test_the_tile_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +65,8 @@ def test_too_large_a_k_is_refused() -> None:
 
 def test_the_path_taken_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     run, reason = implementation("lens_topk", "cpu")
-    assert run is reference.run and reason
+    assert run is reference.run
+    assert reason
     monkeypatch.setenv("EIDOSCOPE_KERNELS", "reference")
     assert implementation("lens_topk", "cuda") == (reference.run, "EIDOSCOPE_KERNELS=reference")
     monkeypatch.setenv("EIDOSCOPE_KERNELS", "fastest")
