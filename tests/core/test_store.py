@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from core.analyses.table import ANALYSES
 from core.results import table
 from core.results.base import Result
 from core.results.packed import pack, size, unpack
@@ -86,6 +87,7 @@ def test_nothing_of_a_result_is_lost_on_disk(folder, monkeypatch):
 
 
 def test_every_kind_of_answer_can_be_stored():
+    assert RESULTS.keys() >= ANALYSES.keys()
     for name, kind in RESULTS.items():
         assert result_class(name) is kind
         assert kind.name == name
@@ -127,6 +129,15 @@ def test_an_answer_of_a_kind_or_shape_this_version_lacks_is_absent(folder, monke
     fresh(folder).put(KEY, answer_to(1))
     monkeypatch.delitem(table.RESULTS, "attention")
     assert fresh(folder).get(KEY) is None
+
+
+def test_a_class_that_could_not_be_read_back_is_not_written(folder):
+    @dataclass(frozen=True)
+    class Newer(type(answer_to(1))):
+        pass
+
+    with pytest.raises(ValueError, match="Newer is not what 'attention' is read back as"):
+        fresh(folder).put(KEY, Newer(**vars(answer_to(1))))
 
 
 def test_nothing_is_ever_pickled(folder):
