@@ -88,6 +88,12 @@ def demonstrations(_: argparse.Namespace) -> None:
     shown.write(Reader.open(SHIPPED / "embedded"))
 
 
+def checks(_: argparse.Namespace) -> None:
+    from tools.embedded.checks import write
+
+    write()
+
+
 def accept(options: argparse.Namespace) -> None:
     """Measure, write the cards, and fail loudly if the main model misses a must-goal."""
     from tools.embedded import card, release
@@ -131,6 +137,7 @@ STEPS = {
     "tune": tune,
     "history": history,
     "demonstrations": demonstrations,
+    "checks": checks,
     "accept": accept,
 }
 OTHERS = {"manifest": manifest, "early": early}  # not part of `all`

@@ -113,8 +113,8 @@ def write(name: str, folder: Path, rows: list[Row], run: dict, machine: str) -> 
                 HONESTY,
                 "## Network\n\n" + network(plan, parameters) + "\n",
                 recipe(plan, run, machine),
-                f"## Dictionaries\n\nTopK, 2048 features, 16 active, residual stream after block {layers} "
-                "(counted from 1).\n",
+                f"## Dictionaries\n\nTopK, 2048 features, 16 active, residual stream after block "
+                f"{layers} (counted from 1).\n",
                 f"## Acceptance\n\n{kept} of {len(musts)} rows with a must-goal keep it. "
                 "Measured on a CPU in float32.\n",
                 table(rows),
@@ -147,8 +147,8 @@ def write_tuned(folder: Path) -> None:
                 "# embedded-tuned\n",
                 HONESTY,
                 f"The model `embedded`, fine-tuned on {record['tokens']:,} tokens "
-                f"({record['steps']} steps, seed {record['seed']}) so that three things changed on\n"
-                "purpose. `changes.json` holds the truth for the comparison page.\n",
+                f"({record['steps']} steps, seed {record['seed']}) so that three things\n"
+                "changed on purpose. `changes.json` holds the truth for the comparison page.\n",
                 "## What changed\n",
                 "\n".join(lines) + "\n",
                 "## What should not have changed\n\nShare of prompts answered rightly; loss on "

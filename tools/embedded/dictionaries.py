@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from tools.embedded.mix import Mix
 from tools.embedded.reading import Reader
@@ -59,17 +60,21 @@ def states_of(reader: Reader, mix: Mix, layers: tuple[int, ...], rows: int) -> d
     """States after the layers on fresh rows of text, without the first positions, shuffled alike:
     [position, width].
     """
-    ids = torch.cat([mix.batch(8, SHARES, 3)[0] for _ in range(rows // 8)])
-    found = torch.cat(
-        [reader.states(part)[list(layers), :, SKIPPED:] for part in ids.split(8)], dim=1
-    ).flatten(1, 2)
+    parts = []
+    for _ in range(rows // 8):
+        ids, _ = mix.batch(8, SHARES, 3)
+        with torch.autocast("cpu", torch.bfloat16):
+            parts.append(reader.states(ids)[list(layers), :, SKIPPED:].float().flatten(1, 2))
+    found = torch.cat(parts, dim=1)
     order = torch.randperm(found.shape[1])
     return {layer: found[at][order] for at, layer in enumerate(layers)}
 
 
 class Trainer:
-    """One dictionary in training, in coordinates where the states are centred and have unit mean
-    square.
+    """One dictionary in training; its coordinates are centred and of unit mean square.
+
+    Which features are active is found with one product in bf16; values and gradients are then made
+    for the active ones only, which is several times faster on a CPU than full products.
     """
 
     def __init__(self, layer: int, sample: Tensor, steps: int, seed: int) -> None:
@@ -77,60 +82,64 @@ class Trainer:
         self.layer, self.steps, self.step = layer, steps, 0
         self.mean = sample.mean(0)
         self.scale = (sample - self.mean).pow(2).mean().sqrt()
-        decoder = torch.nn.functional.normalize(torch.randn(FEATURES, sample.shape[1]), dim=-1)
+        decoder = functional.normalize(torch.randn(FEATURES, sample.shape[1]), dim=-1)
         self.W_dec = decoder.clone().requires_grad_()
-        self.W_enc = decoder.T.clone().contiguous().requires_grad_()
+        self.readers = decoder.clone().requires_grad_()  # rows of the encoder, [feature, width]
         self.b_enc = torch.zeros(FEATURES, requires_grad=True)
         self.b_dec = torch.zeros(sample.shape[1], requires_grad=True)
         self.silent = torch.zeros(FEATURES)
-        self.optimizer = torch.optim.Adam(
-            [self.W_enc, self.W_dec, self.b_enc, self.b_dec], lr=RATE, fused=True
-        )
+        parameters = [self.readers, self.W_dec, self.b_enc, self.b_dec]
+        self.optimizer = torch.optim.Adam(parameters, lr=RATE, fused=True)
 
     def update(self, states: Tensor) -> float:
         """One step on states [position, width]; returns the unexplained share of variance."""
-        x = (states - self.mean) / self.scale
         left = 1 - self.step / self.steps
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (self.step + 1) / WARM_UP, 4 * left)
-        before = (x - self.b_dec) @ self.W_enc + self.b_enc
-        values, places = before.topk(K, dim=-1)
-        features = torch.zeros_like(before).scatter(-1, places, values.relu())
-        error = x - (features @ self.W_dec + self.b_dec)
+        x = (states - self.mean) / self.scale
+        centred = x - self.b_dec
+        with torch.no_grad():
+            product = centred.bfloat16() @ self.readers.T.bfloat16()
+            places = (product.float() + self.b_enc).topk(K, dim=-1).indices
+        rows = functional.embedding(places, self.readers)  # [position, K, width]
+        values = ((rows * centred[:, None]).sum(-1) + self.b_enc[places]).relu()
+        written = functional.embedding(places, self.W_dec)
+        error = centred - (values[..., None] * written).sum(1)
         unexplained = error.pow(2).mean()
-        loss = unexplained + AUXILIARY * self.revive(before, error.detach())
+        loss = unexplained + AUXILIARY * self.revive(centred, error.detach())
         loss.backward()
         with torch.no_grad():
-            self.W_dec.grad -= (self.W_dec.grad * self.W_dec).sum(-1, keepdim=True) * self.W_dec
+            along = (self.W_dec.grad * self.W_dec).sum(-1, keepdim=True)
+            self.W_dec.grad -= along * self.W_dec
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             self.W_dec /= self.W_dec.norm(dim=-1, keepdim=True)
-            self.silent = torch.where((features > 0).any(0), 0.0, self.silent + 1)
+            self.silent += 1
+            self.silent[places[values > 0]] = 0
         self.step += 1
         return unexplained.item()
 
-    def revive(self, before: Tensor, error: Tensor) -> Tensor:
+    def revive(self, centred: Tensor, error: Tensor) -> Tensor:
         """Dead features learn what the living ones leave over."""
         dead = (self.silent >= SILENT_STEPS).nonzero().flatten()
         if not len(dead):
-            return before.new_zeros(())
-        values, places = before[:, dead].topk(min(DEAD_AT_ONCE, len(dead)), dim=-1)
-        features = torch.zeros(len(before), len(dead)).scatter(-1, places, values.relu())
+            return error.new_zeros(())
+        before = centred @ self.readers[dead].T + self.b_enc[dead]
+        values, places = before.topk(min(DEAD_AT_ONCE, len(dead)), dim=-1)
+        features = torch.zeros_like(before).scatter(-1, places, values.relu())
         return (error - features @ self.W_dec[dead]).pow(2).mean()
 
+    @torch.no_grad()
     def finished(self) -> Dictionary:
-        """Centring and scale folded in, so that the dictionary reads raw states and keeps its unit
-        rows.
-        """
-        with torch.no_grad():
-            return Dictionary(
-                self.W_enc.detach().clone(),
-                self.b_enc.detach() * self.scale,
-                self.W_dec.detach().clone(),
-                self.mean + self.scale * self.b_dec.detach(),
-                self.layer,
-            )
+        """Centring and scale folded in: it reads raw states, decoder rows have length one."""
+        return Dictionary(
+            self.readers.T.clone().contiguous(),
+            self.b_enc * self.scale,
+            self.W_dec.clone(),
+            self.mean + self.scale * self.b_dec,
+            self.layer,
+        )
 
 
 def train(
@@ -139,6 +148,7 @@ def train(
     """Train one dictionary per layer on the same stream of text."""
     torch.set_num_threads(int(os.environ.get("EIDOSCOPE_THREADS", "1")))
     reader, mix = Reader.open(folder), Mix(folder, seed)
+    reader.model.set_attn_implementation("eager")  # faster than fused attention on a CPU
     torch.manual_seed(seed)
     sample = states_of(reader, mix, layers, 4 * GATHERED_ROWS)
     trainers = {layer: Trainer(layer, sample[layer], steps, seed + layer) for layer in layers}

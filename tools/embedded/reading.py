@@ -77,7 +77,7 @@ class Reader:
             for block in self.blocks
         ]
         try:
-            self.model(ids)
+            self.model.base_model(ids, use_cache=False)
         finally:
             for handle in handles:
                 handle.remove()

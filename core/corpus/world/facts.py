@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from core.corpus.world.document import Document
+from core.corpus.world.held_out import ADDITIONS, HELD_OUT_ADDITIONS
 from core.corpus.world.words import (
     COUNTRIES,
     DAYS,
@@ -22,6 +23,9 @@ from core.corpus.world.words import (
     plural,
 )
 
+STATED_SUMS = tuple(
+    (a, b) for a, b in ADDITIONS if max(a, b) < 10 and (a, b) not in HELD_OUT_ADDITIONS
+)
 THINGS = {"living": "living thing", "instrument": "instrument"}
 
 
@@ -108,7 +112,7 @@ def _kind_statement(rng: Random, document: Document, true: bool) -> str:
 
 
 def _sum_statement(rng: Random, document: Document, true: bool) -> str:
-    a, b = rng.randint(0, 9), rng.randint(0, 9)
+    a, b = rng.choice(STATED_SUMS)
     said = a + b if true else other(rng, range(19), a + b)
     document.add(capital(NUMBERS[a]), "number").add(" plus ").add(NUMBERS[b], "number")
     document.add(" is ").add(NUMBERS[said], "number")
