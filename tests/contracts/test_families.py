@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,14 +18,14 @@ from core.models.families import FAMILIES, row
 from core.models.library import open_model
 from core.models.loaded import Loaded, assemble
 from core.spec.errors import Cancelled, Error
-from core.spec.interventions import Ablate, Clamp, Control, Scale
+from core.spec.interventions import Ablate, Clamp, Control, Intervention, Scale
 from core.spec.request import ModelRef
 from core.spec.site import Site
-from tests import tiny as tiny_models
+from tests.families.recipes import FAMILIES as RECIPES
 
 TEXT = "the cat sat on the mat"
 # A family the table does not name must not sneak in here; distilbert is refused by design.
-NAMES = [name for name in tiny_models.FAMILIES if name != "distilbert"]
+NAMES = [name for name in RECIPES if name != "distilbert"]
 DECODERS = [name for name in NAMES if name not in ("bert", "roberta", "t5", "t5_gated")]
 Model = Callable[[str], Loaded]
 
@@ -40,6 +41,12 @@ def plain(folder: Path, **options: object) -> torch.nn.Module:
         "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
     }[row(config.model_type)[0].kind]
     return auto.from_pretrained(folder, dtype=torch.float32, **options).eval()
+
+
+def logits_of(loaded: Loaded, rows: Rows, **asked: Any) -> torch.Tensor:
+    found = run(loaded, rows, **asked).logits
+    assert found is not None
+    return found
 
 
 def hooks(loaded: Loaded) -> int:
@@ -72,7 +79,7 @@ def test_asking_nothing_is_the_plain_forward_bit_for_bit(
         inputs["decoder_input_ids"] = rows.targets
     with torch.no_grad():
         wanted = own(**inputs).logits
-    assert torch.equal(run(loaded, rows).logits, wanted)
+    assert torch.equal(logits_of(loaded, rows), wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,10 +108,10 @@ def test_a_scaled_head_changes_the_logits_and_undoing_restores_their_bits(
 ) -> None:
     loaded = model(name)
     rows = text_rows(loaded, TEXT)
-    before = run(loaded, rows).logits
+    before = logits_of(loaded, rows)
     silent = Scale(Site(1, "head", 1, stack=loaded.prompt_stack), 0.0)
-    changed = run(loaded, rows, change=[[silent]]).logits
-    after = run(loaded, rows).logits
+    changed = logits_of(loaded, rows, change=[[silent]])
+    after = logits_of(loaded, rows)
     assert not torch.equal(before, changed)
     assert torch.equal(before, after)
 
@@ -122,12 +129,15 @@ def test_a_clamp_holds_one_neuron_at_one_token_and_earlier_tokens_keep_their_bit
     place, everywhere = Site(1, "neuron", 3, position=4), Site(1, "neuron")
     held = run(loaded, rows, read=[place, everywhere], change=[[Clamp(place, 2.5)]])
     free = run(loaded, rows, read=[everywhere])
+    before, after = free.logits, held.logits
+    assert before is not None
+    assert after is not None
     moved = held.values[everywhere] != free.values[everywhere]
     assert held.values[place].item() == 2.5
     assert moved.sum() == 1
     assert moved[0, 4, 3]
-    assert torch.equal(held.logits[:, :4], free.logits[:, :4])
-    assert not torch.equal(held.logits[:, 4], free.logits[:, 4])
+    assert torch.equal(after[:, :4], before[:, :4])
+    assert not torch.equal(after[:, 4], before[:, 4])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,10 +146,15 @@ def test_rows_of_one_batch_answer_as_they_do_alone(name: str, model: Model) -> N
     one = text_rows(loaded, TEXT)
     stack = loaded.prompt_stack
     last = Site(len(loaded.stacks[stack].blocks) - 1, "head", 0, stack=stack)
-    changes = [[], [Scale(last, 3.0)], [Ablate(last, "mean")], [Control(Ablate(last, "mean"), 5)]]
-    together = run(loaded, repeated(one, len(changes)), change=changes).logits
+    changes: list[list[Intervention]] = [
+        [],
+        [Scale(last, 3.0)],
+        [Ablate(last, "mean")],
+        [Control(Ablate(last, "mean"), 5)],
+    ]
+    together = logits_of(loaded, repeated(one, len(changes)), change=changes)
     for number, each in enumerate(changes):
-        alone = run(loaded, one, change=[each]).logits
+        alone = logits_of(loaded, one, change=[each])
         torch.testing.assert_close(together[number], alone[0], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(together[1], together[0], atol=1e-3)
 
@@ -160,7 +175,7 @@ def slow_greedy(loaded: Loaded, one: Rows, changes: list, n: int) -> list[int]:
     """Greedy choice by a full forward for every token: no cache at all."""
     rows, chosen = one, []
     for _ in range(n):
-        logits = run(loaded, rows, change=[changes], logits="last").logits
+        logits = logits_of(loaded, rows, change=[changes], logits="last")
         chosen.append(int(logits[0, -1].argmax()))
         new = torch.tensor([[chosen[-1]]])
         if rows.targets is None:
