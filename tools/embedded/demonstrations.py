@@ -32,59 +32,53 @@ FEATURES = (
 )
 
 
+def strongest_feature(reader: Reader, encoded: list[Encoded], labelled, label, prompts, word):
+    """The dictionary and feature that make the word likeliest at twice the feature's maximum."""
+    tried = [
+        (
+            said_with(reader, one.dictionary, at, 2 * one.largest[at].item(), prompts[::2], word),
+            one,
+            at,
+        )
+        for one in encoded
+        for at in one.features_for(labelled, label)
+    ]
+    return max(tried, key=lambda row: row[0])[1:]
+
+
+def feature_demonstration(reader: Reader, one: Encoded, feature: int, label, prompts, word) -> dict:
+    """The smallest dose that makes the word likely, with the text it then writes."""
+    largest = one.largest[feature].item()
+    curve = {
+        dose: said_with(reader, one.dictionary, feature, dose * largest, prompts, word)
+        for dose in DOSES
+    }
+    dose = next((dose for dose, value in curve.items() if value >= 0.5), max(curve, key=curve.get))
+    before = reader.greedy(prompts[0], TOKENS)
+    with reader.changed(one.dictionary.layer, clamp(one.dictionary, feature, dose * largest)):
+        after = reader.greedy(prompts[0], TOKENS)
+    return {
+        "name": f"hold {label}",
+        "kind": "clamp",
+        "prompt": prompts[0],
+        "site": f"{one.dictionary.site}.feature[{one.name}:{feature}]",
+        "value": dose * largest,
+        "dose": dose,
+        "word": word,
+        "curve": {str(k): round(v, 4) for k, v in curve.items()},
+        "before": before,
+        "after": after,
+    }
+
+
 def feature_demonstrations(reader: Reader) -> list[dict]:
     labelled = labelled_documents(reader)
-    encoded = [
-        Encoded(reader, folder, labelled) for folder in sorted((reader.folder / "sae").iterdir())
-    ]
+    folders = sorted((reader.folder / "sae").iterdir())
+    encoded = [Encoded(reader, folder, labelled) for folder in folders]
     made = []
     for label, prompts, word in FEATURES:
-        best = max(
-            (
-                (
-                    said_with(
-                        reader,
-                        one.dictionary,
-                        feature,
-                        2 * one.largest[feature].item(),
-                        prompts[::2],
-                        word,
-                    ),
-                    one,
-                    feature,
-                )
-                for one in encoded
-                for feature in one.features_for(labelled, label)
-            ),
-            key=lambda row: row[0],
-        )
-        _, one, feature = best
-        largest = one.largest[feature].item()
-        curve = {
-            dose: said_with(reader, one.dictionary, feature, dose * largest, prompts, word)
-            for dose in DOSES
-        }
-        dose = next(
-            (dose for dose, value in curve.items() if value >= 0.5), max(curve, key=curve.get)
-        )
-        prompt = prompts[0]
-        before = reader.greedy(prompt, TOKENS)
-        with reader.changed(one.dictionary.layer, clamp(one.dictionary, feature, dose * largest)):
-            after = reader.greedy(prompt, TOKENS)
-        made.append(
-            {
-                "name": f"hold {label}",
-                "kind": "clamp",
-                "prompt": prompt,
-                "site": f"{one.dictionary.site}.feature[{one.name}:{feature}]",
-                "value": round(dose * largest, 3),
-                "dose": dose,
-                "word": word,
-                "curve": {str(k): round(v, 4) for k, v in curve.items()},
-                "before": before,
-                "after": after,
-            }
-        )
+        one, feature = strongest_feature(reader, encoded, labelled, label, prompts, word)
+        made.append(feature_demonstration(reader, one, feature, label, prompts, word))
     return made
 
 

@@ -113,19 +113,6 @@ class Run:
             1.0, (self.step + 1) / self.plan.warm_up, (1 - self.progress) / decay + 1e-3
         )
 
-    def averaged(self) -> dict[str, Tensor]:
-        """The state with the running mean of the weights: better than the last step while the rate
-        is high.
-        """
-        state = {name: value.clone() for name, value in self.model.state_dict().items()}
-        for (name, _), value in zip(self.model.named_parameters(), self.average, strict=True):
-            state[name] = value
-        if "lm_head.weight" in state and self.model.config.tie_word_embeddings:
-            state["lm_head.weight"] = self.model.get_input_embeddings().weight
-            tied = next(n for n, _ in self.model.named_parameters() if "embed" in n)
-            state["lm_head.weight"] = state[tied]
-        return state
-
 
 def loss_function(model: PreTrainedModel, device: str) -> Callable[[Tensor, Tensor], Tensor]:
     """(ids, targets) -> mean loss, compiled.

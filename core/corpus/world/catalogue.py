@@ -33,68 +33,54 @@ ABSENT: dict[str, tuple[str, ...]] = {
 }
 
 
+# One column of a table of words is one concept: family, table, names of its columns.
+COLUMNS = (
+    ("geography", w.COUNTRIES, ("country", "city", "language", "continent")),
+    ("opposites", w.DEGREES, ("positive degree", "comparative", "superlative")),
+    ("tense", w.VERBS, ("base form", "past", "ing form")),
+    ("languages", w.TRANSLATIONS, (None, "French text", "Spanish text")),
+)
+LISTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "gender": {
+        "male": tuple(pair[0] for pair in w.GENDER_PAIRS) + w.MALE_NAMES,
+        "female": tuple(pair[1] for pair in w.GENDER_PAIRS) + w.FEMALE_NAMES,
+    },
+    "number": {"singular": w.NOUNS, "plural": tuple(w.plural(word) for word in w.NOUNS)},
+    "sequences": {
+        "day": w.DAYS,
+        "month": w.MONTHS,
+        "season": w.SEASONS,
+        "number": w.NUMBERS,
+        "ordinal": w.ORDINALS,
+        "letter": w.LETTERS,
+    },
+    "scenes": {"shape": w.SHAPES, "position word": w.POSITIONS},
+    "reviews": {"praise": w.PRAISE, "blame": w.BLAME, "glad": w.GLAD, "sad": w.SAD},
+    "stories": w.ATTRIBUTES
+    | {f"topic:{topic}": (topic, *members) for topic, members in w.TOPICS.items()},
+    "two hops": {"room": w.ROOMS, "container": w.CONTAINERS},
+    "questions": {
+        "harmful request": HARMFUL_PHRASES,
+        "harmless request": tuple(HARMLESS_PHRASES),
+    },
+}
+
+
 def concepts() -> dict[str, dict]:
     """Every planted concept by name: its words, and the concept above it where there is one."""
     table: dict[str, dict] = {}
-
-    def plant(name: str, members, family: str, above: str | None = None) -> None:
-        table[name] = {"members": list(members), "family": family} | (
-            {"above": above} if above else {}
-        )
-
-    for kind, members in w.KINDS.items():
-        plant(kind, members, "is-a", w.UPPER.get(kind))
-    for upper in dict.fromkeys(w.UPPER.values()):
-        plant(
-            upper,
-            [word for word in w.KIND_OF if upper in w.kind_labels(word)],
-            "is-a",
-            w.UPPER.get(upper),
-        )
-    for place, name in enumerate(("country", "city", "language", "continent")):
-        plant(name, dict.fromkeys(row[place] for row in w.COUNTRIES), "geography")
-    for side, name in enumerate(("male", "female")):
-        plant(
-            name,
-            [pair[side] for pair in w.GENDER_PAIRS] + list((w.MALE_NAMES, w.FEMALE_NAMES)[side]),
-            "gender",
-        )
-    for place, name in enumerate(("positive degree", "comparative", "superlative")):
-        plant(name, [row[place] for row in w.DEGREES], "opposites")
-    for place, name in enumerate(("base form", "past", "ing form")):
-        plant(name, [row[place] for row in w.VERBS], "tense")
-    plant("singular", w.NOUNS, "number")
-    plant("plural", [w.plural(word) for word in w.NOUNS], "number")
-    for name, members in (
-        ("day", w.DAYS),
-        ("month", w.MONTHS),
-        ("season", w.SEASONS),
-        ("number", w.NUMBERS),
-        ("ordinal", w.ORDINALS),
-        ("letter", w.LETTERS),
-    ):
-        plant(name, members, "sequences")
-    for name, members in (
-        *w.ATTRIBUTES.items(),
-        ("shape", w.SHAPES),
-        ("position word", w.POSITIONS),
-    ):
-        plant(name, members, "scenes" if name in ("shape", "position word") else "stories")
-    for name, members in (
-        ("praise", w.PRAISE),
-        ("blame", w.BLAME),
-        ("glad", w.GLAD),
-        ("sad", w.SAD),
-    ):
-        plant(name, members, "reviews")
-    for topic, members in w.TOPICS.items():
-        plant(f"topic:{topic}", (topic, *members), "stories")
-    plant("room", w.ROOMS, "two hops")
-    plant("container", w.CONTAINERS, "two hops")
-    for place, name in ((1, "French text"), (2, "Spanish text")):
-        plant(name, [row[place] for row in w.TRANSLATIONS], "languages")
-    plant("harmful request", HARMFUL_PHRASES, "questions")
-    plant("harmless request", HARMLESS_PHRASES, "questions")
+    for name in (*w.KINDS, *dict.fromkeys(w.UPPER.values())):
+        members = [word for word in w.KIND_OF if name in w.kind_labels(word)]
+        above = {"above": w.UPPER[name]} if name in w.UPPER else {}
+        table[name] = {"members": members, "family": "is-a"} | above
+    for family, rows, names in COLUMNS:
+        for place, name in enumerate(names):
+            if name:
+                words = list(dict.fromkeys(row[place] for row in rows))
+                table[name] = {"members": words, "family": family}
+    for family, lists in LISTS.items():
+        for name, words in lists.items():
+            table[name] = {"members": list(words), "family": family}
     return table
 
 
