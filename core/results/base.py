@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from core.spec.errors import Error
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARRAYS_FILE = "arrays.npz"
 LABELS_FILE = "result.json"
@@ -50,8 +52,10 @@ class Result:
             and not _maps_arrays(getattr(self, field.name))
         }
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """A long table: array name, its indices, the value. Results override it with better."""
+        import pandas as pd  # not at the top: pages paint without it
+
         parts = []
         for name, array in self.arrays().items():
             index = np.indices(array.shape).reshape(array.ndim, -1)
