@@ -51,8 +51,8 @@ def resolve(ref: ModelRef, progress: Progress | None = None, device: str = "cpu"
         raise Error(
             f"no embedded model {shown(ref.name)}; this server offers {_embedded_names()} only"
         )
-    path = Path(ref.name).expanduser() if ref.name.startswith("~") else Path(ref.name)
-    if path.is_absolute() or ref.name.startswith((".", "~")) or path.is_dir():
+    path = Path(os.path.expanduser(ref.name))
+    if path.is_absolute() or ref.name.startswith((".", "~")) or os.path.isdir(path):
         return _folder(path, ref)
     if not _HUB_ID.fullmatch(ref.name) or "--" in ref.name:
         raise Error(
@@ -131,9 +131,9 @@ def config_of(folder: Path) -> dict[str, Any]:
 def _fetch(ref: ModelRef, progress: Progress | None, device: str) -> Path:
     """Download what is needed of a hub repository, or take what an earlier download left."""
     import huggingface_hub as hub
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
-    if hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         return _cached(ref)
     try:
         info = hub.HfApi().model_info(ref.name, revision=ref.revision or None, files_metadata=True)
@@ -144,7 +144,12 @@ def _fetch(ref: ModelRef, progress: Progress | None, device: str) -> Path:
             for file, size in sizes.items()
             if file in weights or (file.endswith(FETCHED) and "/" not in file)
         }
-        return _download(ref.name, str(info.sha), files, progress)
+        folder = _download(ref.name, str(info.sha), files, progress)
+        # So that the branch is found again without the network, as the hub's client notes it.
+        branch = folder.parent.parent / "refs" / (ref.revision or constants.DEFAULT_REVISION)
+        branch.parent.mkdir(parents=True, exist_ok=True)
+        branch.write_text(str(info.sha))
+        return folder
     except errors.GatedRepoError:
         raise Error(
             f"{ref.name} is open only to those its owner has let in; ask for access on the hub "
@@ -199,7 +204,7 @@ def _download(name: str, sha: str, files: dict[str, int], progress: Progress | N
     whole, done = sum(files.values()) or 1, 0
     for file, size in sorted(files.items(), key=lambda item: (item[1], item[0])):
         if progress:
-            progress.step(done / whole, f"fetching {file} of {name}, {whole / 1e9:.2f} GB in all")
+            progress.step(done / whole, f"fetching {file} of {name}, {whole / 1e6:,.0f} MB in all")
         path = hub.hf_hub_download(name, file, revision=sha, tqdm_class=_listening(progress))
         done += size
     return Path(path).parent
