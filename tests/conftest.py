@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +28,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """`tiny("llama")` is the folder of the tiny model, written once per test run. Read only."""
     from tests.tiny import make
 
-    root = tmp_path_factory.mktemp("tiny-models")
+    root, one_at_a_time = tmp_path_factory.mktemp("tiny-models"), threading.Lock()
 
     def folder(family: str) -> Path:
-        return root / family if (root / family).exists() else make(family, root / family)
+        with one_at_a_time:
+            return root / family if (root / family).exists() else make(family, root / family)
 
     return folder

@@ -99,8 +99,8 @@ def _folder(path: Path, ref: ModelRef) -> Path:
     try:
         exists, is_folder = path.exists(), path.is_dir()
         config = (path / "config.json").is_file()
-    except (OSError, RuntimeError) as fault:
-        raise Error(f"{shown(ref.name)} cannot be read: {fault}") from None
+    except OSError as fault:
+        raise Error(f"{shown(ref.name)} cannot be read: {fault.strerror}") from None
     if not exists:
         raise Error(f"there is no folder {shown(ref.name)}; check the path")
     if not is_folder:
