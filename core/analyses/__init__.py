@@ -5,6 +5,7 @@ from typing import Any
 
 from core.analyses.runs import Progress
 from core.analyses.table import ANALYSES, analysis
+from core.engine.device import fitting_threads
 from core.models import door, pool, sources
 from core.results.base import Result
 from core.spec.request import ModelRef, Request
@@ -19,7 +20,9 @@ def answer(request: Request, progress: Progress) -> Result:
     method.check(request.analysis, set(options))
     loaded = pool.get(request.model, progress=progress)
     progress.check()
-    return replace(method.run(loaded, progress, **options), request=request.plain())
+    with fitting_threads(loaded):
+        result = method.run(loaded, progress, **options)
+    return replace(result, request=request.plain())
 
 
 def options_of(request: Request) -> dict[str, Any]:
