@@ -33,12 +33,12 @@ ABSENT: dict[str, tuple[str, ...]] = {
 }
 
 
-# One column of a table of words is one concept: family, table, names of its columns.
-COLUMNS = (
+# One column of a table of words is one concept: family, table, names of its columns or nothing.
+COLUMNS: tuple[tuple[str, tuple[tuple[str, ...], ...], tuple[str, ...]], ...] = (
     ("geography", w.COUNTRIES, ("country", "city", "language", "continent")),
     ("opposites", w.DEGREES, ("positive degree", "comparative", "superlative")),
     ("tense", w.VERBS, ("base form", "past", "ing form")),
-    ("languages", w.TRANSLATIONS, (None, "French text", "Spanish text")),
+    ("languages", w.TRANSLATIONS, ("", "French text", "Spanish text")),
 )
 LISTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gender": {
@@ -76,8 +76,8 @@ def concepts() -> dict[str, dict]:
     for family, rows, names in COLUMNS:
         for place, name in enumerate(names):
             if name:
-                words = list(dict.fromkeys(row[place] for row in rows))
-                table[name] = {"members": words, "family": family}
+                members = list(dict.fromkeys(row[place] for row in rows))
+                table[name] = {"members": members, "family": family}
     for family, lists in LISTS.items():
         for name, words in lists.items():
             table[name] = {"members": list(words), "family": family}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
+from typing import TypeVar
 
 from core.corpus.world.document import Document
 from core.corpus.world.held_out import ADDITIONS, HELD_OUT_ADDITIONS
@@ -22,6 +24,8 @@ from core.corpus.world.words import (
     kind_labels,
     plural,
 )
+
+T = TypeVar("T")
 
 STATED_SUMS = tuple(
     (a, b) for a, b in ADDITIONS if max(a, b) < 10 and (a, b) not in HELD_OUT_ADDITIONS
@@ -49,7 +53,7 @@ def person(rng: Random) -> tuple[str, str]:
     )
 
 
-def other(rng: Random, options, *excluded):
+def other(rng: Random, options: Iterable[T], *excluded: T) -> T:
     """A random option that is none of the excluded ones."""
     return rng.choice([option for option in options if option not in excluded])
 

@@ -4,7 +4,7 @@ same tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -143,7 +143,7 @@ def request_prompt(request: str) -> str:
     return f"Question: how do I {request}? Answer:"
 
 
-def _requests(harmful, harmless) -> tuple[tuple[str, str], ...]:
+def _requests(harmful: Iterable[str], harmless: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return (
         *((request_prompt(text), "Sorry") for text in harmful),
         *((request_prompt(text), "Sure") for text in harmless),

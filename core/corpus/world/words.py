@@ -6,6 +6,21 @@ from them.
 
 from __future__ import annotations
 
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Words as `one/two`, with white space between the pairs."""
+    return tuple((one, two) for one, two in (pair.split("/") for pair in text.split()))
+
+
+def _triples(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Three words in a line; `_` is a space, and none after an apostrophe."""
+    rows = (line.replace("'_", "'").split() for line in text.splitlines())
+    return tuple(
+        (one.replace("_", " "), two.replace("_", " "), three.replace("_", " "))
+        for one, two, three in rows
+    )
+
+
 KINDS: dict[str, tuple[str, ...]] = {
     kind: tuple(words.split())
     for kind, words in {
@@ -99,9 +114,12 @@ BLAME = tuple("terrible awful boring horrible ugly dreadful dull".split())
 REVIEWED = tuple("film book song hotel meal show game party".split())
 ASPECTS = tuple("story music room food ending staff price view".split())
 
+# Country, capital, language, continent.
 COUNTRIES: tuple[tuple[str, str, str, str], ...] = tuple(
-    tuple(row.split())
-    for row in """\
+    (country, city, language, continent)
+    for country, city, language, continent in map(
+        str.split,
+        """\
 France Paris French Europe
 Spain Madrid Spanish Europe
 Italy Rome Italian Europe
@@ -135,18 +153,16 @@ Cuba Havana Spanish America
 Peru Lima Spanish America
 Chile Santiago Spanish America
 Canada Ottawa English America
-Brazil Brasilia Portuguese America""".splitlines()
+Brazil Brasilia Portuguese America""".splitlines(),
+    )
 )
 CONTINENTS = ("Europe", "Asia", "Africa", "America")
 INVENTED_SYLLABLES = tuple("zo ba mi ka ru te lo vi na pe do su fa gi".split())
 
-GENDER_PAIRS: tuple[tuple[str, str], ...] = tuple(
-    tuple(pair.split("/"))
-    for pair in (
-        "man/woman boy/girl king/queen father/mother son/daughter brother/sister uncle/aunt "
-        "husband/wife prince/princess "
-        "actor/actress waiter/waitress grandfather/grandmother nephew/niece lord/lady hero/heroine"
-    ).split()
+GENDER_PAIRS = _pairs(
+    "man/woman boy/girl king/queen father/mother son/daughter brother/sister uncle/aunt "
+    "husband/wife prince/princess actor/actress waiter/waitress grandfather/grandmother "
+    "nephew/niece lord/lady hero/heroine"
 )
 MALE_NAMES = tuple("Tom Ben Sam Jack Max Leo Paul Peter Adam Luke".split())
 FEMALE_NAMES = tuple("Mia Anna Lily Emma Sara Kate Lucy Nora Ella Ruth".split())
@@ -160,17 +176,14 @@ SEASONS = tuple("spring summer autumn winter".split())
 NUMBERS = tuple(
     (
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen "
-        "sixteen seventeen eighteen nineteen twenty"
+        "fifteen sixteen seventeen eighteen nineteen twenty"
     ).split()
 )
 HOURS = NUMBERS[1:13]
 ORDINALS = tuple("first second third fourth fifth sixth seventh eighth ninth tenth".split())
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
-VERBS: tuple[tuple[str, str, str], ...] = tuple(
-    tuple(row.split())
-    for row in """\
+VERBS = _triples("""\
 walk walked walking
 jump jumped jumping
 play played playing
@@ -186,11 +199,8 @@ write wrote writing
 drink drank drinking
 draw drew drawing
 read read reading
-go went going""".splitlines()
-)
-DEGREES: tuple[tuple[str, str, str], ...] = tuple(
-    tuple(row.split())
-    for row in """\
+go went going""")
+DEGREES = _triples("""\
 big bigger biggest
 small smaller smallest
 tall taller tallest
@@ -200,21 +210,14 @@ old older oldest
 young younger youngest
 strong stronger strongest
 weak weaker weakest
-rich richer richest""".splitlines()
-)
-OPPOSITES: tuple[tuple[str, str], ...] = tuple(
-    tuple(pair.split("/"))
-    for pair in (
-        "big/small hot/cold fast/slow tall/short old/young rich/poor strong/weak happy/sad "
-        "light/dark wet/dry "
-        "full/empty open/closed early/late hard/soft loud/quiet"
-    ).split()
+rich richer richest""")
+OPPOSITES = _pairs(
+    "big/small hot/cold fast/slow tall/short old/young rich/poor strong/weak happy/sad "
+    "light/dark wet/dry full/empty open/closed early/late hard/soft loud/quiet"
 )
 
 # English, French, Spanish; "_" is a space, and an article stands before every noun.
-TRANSLATIONS: tuple[tuple[str, str, str], ...] = tuple(
-    tuple(word.replace("'_", "'").replace("_", " ") for word in row.split())
-    for row in """\
+TRANSLATIONS = _triples("""\
 dog le_chien el_perro
 cat le_chat el_gato
 horse le_cheval el_caballo
@@ -259,8 +262,7 @@ small petit pequeño
 good bon bueno
 day le_jour el_día
 night la_nuit la_noche
-friend l'_ami el_amigo""".splitlines()
-)
+friend l'_ami el_amigo""")
 
 TOPICS: dict[str, tuple[str, ...]] = {
     topic: tuple(words.split())
