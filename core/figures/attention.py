@@ -11,6 +11,7 @@ from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour, colour_bar, 
 from core.figures.wording import count, number, quoted
 from core.results.attention import AttentionResult
 from core.spec.errors import Error
+from core.spec.site import Site
 
 MOST = 256  # tokens
 MOST_WEIGHTS = 128  # up to here the hover says the weight itself, beyond it n/255
@@ -60,8 +61,9 @@ def title(result: AttentionResult) -> str:
     """Where the last token looks most, in words."""
     row = result.pattern[-1]
     key = int(row.argmax())
+    place = Site(result.layer, "head", result.head, stack=result.stack)
     return (
-        f"L{result.layer}.head[{result.head}]: {quoted(result.tokens[-1])} looks at "
+        f"{place}: {quoted(result.tokens[-1])} looks at "
         f"{quoted(result.tokens[key])} ({number(row[key] / 255)})"
     )
 

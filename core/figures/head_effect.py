@@ -9,6 +9,7 @@ from core.figures import grid
 from core.figures.theme import BOTTOM, TOP, Look, colour_bar, drawn, note, signed
 from core.figures.wording import count, number, quoted
 from core.results.head_effect import HeadEffect
+from core.spec.site import Site
 
 MOST_CONTROL_HEADS = 16  # more heads: the control stands in the hover and the caption alone
 
@@ -48,8 +49,8 @@ def figure(result: HeadEffect, look: Look, *, limit: float | None = None) -> go.
         traces,
         look,
         title=title(result),
-        height=TOP + 20 + grid.rows_height(n_layers) + BOTTOM,
-        margin={"t": TOP + 20},
+        height=TOP + 12 + grid.rows_height(n_layers) + BOTTOM,
+        margin={"t": TOP + 12},
         yaxis=grid.number_axis(n_layers, "layer", names=True),
         **layout,
     )
@@ -61,7 +62,7 @@ def title(result: HeadEffect) -> str:
     effect = float(result.effect[layer, head])
     verb = "falls" if effect > 0 else "rises"
     return (
-        f"Without L{layer}.head[{head}], log p of {quoted(result.answer)} {verb} by "
+        f"Without {_site(result, layer, head)}, log p of {quoted(result.answer)} {verb} by "
         f"{number(abs(effect))} nats (control {number(result.control[layer, head], sign=True)})"
     )
 
@@ -82,6 +83,10 @@ def strongest(result: HeadEffect) -> tuple[int, int]:
     return int(layer), int(head)
 
 
+def _site(result: HeadEffect, layer: int, head: int) -> Site:
+    return Site(layer, "head", head, stack=result.stack)
+
+
 def _limit(result: HeadEffect) -> float:
     most = max(float(np.abs(result.effect).max()), float(np.abs(result.control).max()))
     return most or 1.0
@@ -96,7 +101,7 @@ def _hover(result: HeadEffect) -> np.ndarray:
     return np.array(
         [
             [
-                f"<b>L{layer}.head[{head}]</b><br>effect "
+                f"<b>{_site(result, layer, head)}</b><br>effect "
                 f"{number(result.effect[layer, head], sign=True)} nats"
                 f"<br>control {number(result.control[layer, head], sign=True)} nats"
                 f"<br>KL(kept ‖ ablated) {number(result.kl[layer, head])} nats"

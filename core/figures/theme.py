@@ -44,7 +44,7 @@ _SIGNED = (
 
 ROW = 26  # pixels of a heat map's row
 TITLE = 30  # pixels of the title line, a part of TOP
-TOP, BOTTOM = 48, 40
+TOP, BOTTOM = 58, 40  # the tool bar of the chart needs some 28 above the plot
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from core.figures import grid
 from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn
 from core.figures.wording import count, escaped, number, quoted
 from core.results.token_neurons import TokenNeurons
+from core.spec.site import Site
 
 
 def figure(result: TokenNeurons, look: Look, *, limit: float | None = None) -> go.Figure:
@@ -38,8 +39,8 @@ def title(result: TokenNeurons) -> str:
     """The strongest neuron of all and what it writes, in words."""
     layer, rank = np.unravel_index(result.write.argmax(), result.write.shape)
     return (
-        f"At {quoted(result.tokens[result.position])} L{layer}.neuron"
-        f"[{result.neuron[layer, rank]}] writes most: {quoted(*result.writes[layer][rank][:3])}"
+        f"At {quoted(result.tokens[result.position])} {_site(result, int(layer), int(rank))} "
+        f"writes most: {quoted(*result.writes[layer][rank][:3])}"
     )
 
 
@@ -60,9 +61,13 @@ def _hover(result: TokenNeurons) -> np.ndarray:
     )
 
 
+def _site(result: TokenNeurons, layer: int, rank: int) -> Site:
+    return Site(layer, "neuron", int(result.neuron[layer, rank]), stack=result.stack)
+
+
 def _line(result: TokenNeurons, layer: int, rank: int) -> str:
     return (
-        f"<b>L{layer}.neuron[{result.neuron[layer, rank]}]</b>"
+        f"<b>{_site(result, layer, rank)}</b>"
         f"<br>activation {number(result.activation[layer, rank], sign=True)} "
         f"(peak {number(result.peak[layer, rank])})"
         f"<br>write {number(result.write[layer, rank])} stream units "

@@ -219,7 +219,7 @@ export default function (component) {
 
 _SVG_CSS = """
 button {
-  font: 400 1rem/1.6 var(--st-font); color: var(--st-text-color); cursor: pointer;
+  font: 400 0.875rem/1.6 var(--st-font); color: var(--st-text-color); cursor: pointer;
   background: none; border: 1px solid var(--st-border-color);
   border-radius: var(--st-button-radius); padding: 0.25rem 0.75rem; min-height: 2.5rem;
 }

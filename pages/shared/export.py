@@ -1,9 +1,8 @@
-"""Taking an answer away: Python, CSV, JSON, HTML, SVG. Files are made when asked for."""
+"""Taking an answer away: Python, CSV, JSON, HTML, SVG."""
 
 import html
 import json
 import math
-from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -19,23 +18,24 @@ from pages.shared.clicks import svg_button
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
+@st.fragment
 def export_row(
     result: Result, *, key: str, python: str, fig: go.Figure | None = None, chart: str = ""
 ) -> None:
     """A popover "Export": the Python lines, CSV, JSON, and with a figure HTML and SVG.
 
     `chart` is the key of the figure on the page, whose SVG the browser makes; "" where there
-    is none.
+    is none. The files are made when the popover is opened. (Streamlit's own deferred downloads
+    fail now and then beside a fragment that polls: the file is cleared before it is fetched.)
     """
-    with st.popover("Export", type="tertiary", key=f"{key}_export"):
+    box = st.popover("Export", type="tertiary", key=f"{key}_export", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         st.html("<b>Copy as Python</b>")
         st.code(python, language="python", wrap_lines=True)
         with st.container(horizontal=True, gap="small"):
-            make: Any = {"CSV": (partial(csv, result), "text/csv")}
-            make["JSON"] = (partial(as_json, result), "application/json")
-            if fig is not None:
-                make["HTML"] = (partial(html_page, fig, result), "text/html")
-            for name, (data, mime) in make.items():
+            for name, (data, mime) in _files(result, fig).items():
                 st.download_button(
                     name,
                     data,
@@ -48,6 +48,17 @@ def export_row(
                 title = escaped(table.title(result))
                 svg_button(chart, name=f"eidoscope-{result.name}", title=title, key=f"{key}_svg")
         st.caption("CSV: the numbers as a table. JSON: labels and arrays, with the question.")
+
+
+def _files(result: Result, fig: go.Figure | None) -> dict[str, tuple[bytes, str]]:
+    """Ending -> (contents, media type)."""
+    files = {
+        "CSV": (csv(result), "text/csv"),
+        "JSON": (as_json(result), "application/json"),
+    }
+    if fig is not None:
+        files["HTML"] = (html_page(fig, result), "text/html")
+    return files
 
 
 def csv(result: Result) -> bytes:

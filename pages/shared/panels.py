@@ -101,10 +101,11 @@ def answer(
     if job.state == "done":
         result: Result = job.result
         return result
-    with st.container(border=True, height=height, key=f"{key}_frame"):
-        if job.finished:
+    if job.finished:
+        with st.container(border=True, key=f"{key}_frame"):
             _ended(job, key)
-        else:
+    else:
+        with st.container(border=True, height=height, key=f"{key}_frame"):
             _watch(job, key, partial)
     return None
 
@@ -163,7 +164,7 @@ def panel(
     `picked`, `on_pick` and `grid` as in `pickable_chart`; `python` computes the same result.
     """
     chart = f"{key}_chart"
-    with st.container(border=True, key=f"{key}_panel", gap="small"):
+    with st.container(border=True, key=f"{key}_panel", gap="xsmall"):
         with _line():
             st.html(f"<b>{html.escape(title)}</b>", width="stretch")
             with st.popover("how to read", type="tertiary", key=f"{key}_help"):
@@ -173,7 +174,8 @@ def panel(
         pickable_chart(figure, key=chart, label=title, on_pick=on_pick, picked=picked, grid=grid)
         with _line():
             st.html(_words(_foot(caption, job or asked().job(key)), "muted"), width="stretch")
-            export_row(result, key=key, python=python, fig=figure, chart=chart)
+            with st.container(width="content"):
+                export_row(result, key=key, python=python, fig=figure, chart=chart)
 
 
 def _line() -> "st.delta_generator.DeltaGenerator":

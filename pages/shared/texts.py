@@ -46,6 +46,7 @@ export default function (component) {
   const finished = (column, card, body) => {
     const bars = add(card, "div", data.most_kl ? "bars" : "bars empty");
     bars.setAttribute("aria-hidden", "true");
+    bars.title = "KL per token, one scale for all columns";
     const note = add(card, "div", "note");
     const tell = (i, on) => {
       body.children[i + 1].classList.toggle("near", on);

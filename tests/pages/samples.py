@@ -208,8 +208,9 @@ def steer(clamped: bool = True, pieces: tuple[str, ...] = (), seed: int = 0) -> 
             if piece.strip() in ("he", "his"):
                 change[r, t] = -3.2 if r == 0 else change[r, t]
             if piece.strip() in ("she", "her"):
-                change[r, t] = 2.4
+                before[r, t], change[r, t] = -3.1, 2.4
         before[r, len(row) :] = np.nan
+    before = np.minimum(before, -0.01)
     if not clamped:
         change[:] = 0
     return SteerResult(
@@ -223,7 +224,7 @@ def steer(clamped: bool = True, pieces: tuple[str, ...] = (), seed: int = 0) -> 
         temperature=0.0,
         stopped=("length", "length", "end token")[: len(runs)],
         logprob_clean=before.astype("float32"),
-        logprob_changed=(before + change).astype("float32"),
+        logprob_changed=np.minimum(before + change, -0.01).astype("float32"),
         kl=(np.abs(change) * 0.4 + 0 * before).astype("float32"),
         control_kl_mean=np.array([0.03, 0.02, 0.05, 0.03], "float32"),
     )
