@@ -215,7 +215,8 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[HeldJob]:
         return found[-1]
 
     monkeypatch.setattr(panels, "submit", submit)
-    panels.asked.clear()  # every AppTest is the same tab to Streamlit
+    tab = panels.Asked()  # every AppTest is the same tab to Streamlit
+    monkeypatch.setattr(panels, "asked", lambda: tab)
     return found
 
 
