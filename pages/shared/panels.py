@@ -175,7 +175,7 @@ def panel(
         with _line():
             st.html(_words(_foot(caption, job or asked().job(key)), "muted"), width="stretch")
             with st.container(width="content"):
-                export_row(result, key=key, python=python, fig=figure, chart=chart)
+                export_row(result, key=chart, python=python, fig=figure, chart=chart)
 
 
 def _line() -> "st.delta_generator.DeltaGenerator":
