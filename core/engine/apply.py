@@ -139,9 +139,7 @@ def _patch(change: Patch, target: Tensor, at: Moment) -> None:
 def _change_feature(change: Intervention, stream: Tensor, loaded: Loaded) -> None:
     """Move one feature along its decoder direction; the reconstruction error stays as it is."""
     site = change.site
-    dictionary = loaded.dictionaries.get(site.dictionary)
-    if dictionary is None:
-        raise Error(f"{site}: no dictionary {site.dictionary!r} is loaded for {loaded.name}")
+    dictionary = loaded.dictionaries[site.dictionary]
     direction = dictionary.decoder_row(site.unit).to(stream)
     now = dictionary.feature(stream, site.unit).to(stream)  # [token]
     match change:

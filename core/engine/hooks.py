@@ -106,7 +106,7 @@ def armed(loaded: Loaded, plan: Plan) -> Iterator[None]:
                 for each in part.blocks:
                     stack.callback(_before(each.whole, plan.check).remove)
         patterns: dict[Site, list[Site]] = {}
-        for place, (reads, changes) in plan.places().items():
+        for place, (reads, changes) in _in_order(plan.places()):
             if place.component in PATTERNS:
                 patterns[place] = reads
             else:
@@ -117,6 +117,11 @@ def armed(loaded: Loaded, plan: Plan) -> Iterator[None]:
         if plan.stop_early:
             stack.callback(_stop_after(loaded, plan.read).remove)
         yield
+
+
+def _in_order(places: dict[Site, Any]) -> list[tuple[Site, Any]]:
+    """Hooks of one module run in the order they were attached: resid_mid sees a new attn_out."""
+    return sorted(places.items(), key=lambda item: item[0].component == "resid_mid")
 
 
 def _before(module: nn.Module, act: Check) -> Any:

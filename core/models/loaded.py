@@ -106,7 +106,8 @@ class Loaded:
             raise Error(f"{site}: {self.name} has layers 0 to {layers - 1}")
         self._check_component(site)
         if site.dictionary:
-            return  # the feature number is checked against the dictionary itself
+            self._check_feature(site)
+            return
         width = self.width(site)
         if site.unit is not None and site.unit >= width:
             raise Error(f"{site}: {self.name} has {site.component} 0 to {width - 1} in each layer")
@@ -124,6 +125,13 @@ class Loaded:
             raise Error(f"{site}: {self.name} has no cross-attention there")
         if site.component in PATTERNS and not self.pattern_source:
             raise Error(f"{site}: {self.family} does not hand out its attention patterns")
+
+    def _check_feature(self, site: Site) -> None:
+        dictionary = self.dictionaries.get(site.dictionary)
+        if dictionary is None:
+            raise Error(f"{site}: no dictionary {site.dictionary!r} is loaded for {self.name}")
+        if site.unit is None or site.unit >= dictionary.n_features:
+            raise Error(f"{site}: {site.dictionary} has features 0 to {dictionary.n_features - 1}")
 
     def width(self, site: Site) -> int:
         """How many units a component has: heads, neurons or stream coordinates."""

@@ -128,6 +128,16 @@ def test_resid_mid_is_changed_through_the_sum(llama: Loaded) -> None:
     np.testing.assert_allclose(after["L1.resid_post"], after["L1.mlp_out"], atol=1e-5)
 
 
+def test_resid_mid_sees_what_was_changed_in_attn_out(llama: Loaded) -> None:
+    seen = api.trace(
+        llama,
+        TEXT,
+        ["L1.resid_mid", "L1.resid_pre"],
+        interventions=[api.Scale("L1.resid_mid", 2.0), api.Clamp("L1.attn_out", 0.0)],
+    )
+    np.testing.assert_allclose(seen["L1.resid_mid"], 2 * seen["L1.resid_pre"], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "change",
     [
