@@ -5,20 +5,24 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.theme import Look, colour, drawn, faint, note
+from core.figures.theme import Look, colour, drawn, faint, note, rounded_up
 from core.figures.wording import count, number, quoted
 from core.results.dose import DoseResult
 
 HEIGHT = 420
 
 
-def figure(result: DoseResult, look: Look) -> go.Figure:
+def figure(result: DoseResult, look: Look, *, top: float | None = None) -> go.Figure:
     """Above: probability of the watched tokens. Below: how far everything else moved.
 
     Grey band: the controls' range. Shaded: the natural range |stop| <= 1. Bar on top: the
-    usable band. Diamond: the tray's own strength.
+    usable band. Upright dashes: the tray's own strength.
+
+    top  end of the probability axis, when several curves stand side by side
     """
     shapes, notes = _regions(result, look)
+    most = max(float(result.probability.max()), float(result.control_high.max()))
+    end = top or min(1.0, rounded_up(most))
     unit = f"strength (1 = {number(result.unit)}, the largest activation observed)"
     return drawn(
         [*_control(result, look), _response(result, look), *_kl(result, look)],
@@ -31,7 +35,7 @@ def figure(result: DoseResult, look: Look) -> go.Figure:
         shapes=shapes,
         annotations=notes,
         xaxis={"anchor": "y2", "title": {"text": unit}},
-        yaxis={"domain": [0.36, 1], "title": {"text": "probability"}, "range": [0, 1.02]},
+        yaxis={"domain": [0.36, 1], "title": {"text": "probability"}, "range": [0, end * 1.02]},
         yaxis2={
             "domain": [0, 0.3],
             "title": {"text": "KL (nats)"},

@@ -147,7 +147,7 @@ def _ticks(colour: str, high: float) -> dict[str, Any]:
 
 
 def _pieces(shown: Sequence[Sequence[Sequence[str]]]) -> np.ndarray:
-    most = 9 if len(shown[0]) <= 12 else 6
+    most = 7 if len(shown[0]) <= 12 else 6
     return np.array([[token(cell[0], most) for cell in row] for row in shown], dtype=object)
 
 

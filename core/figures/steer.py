@@ -6,7 +6,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, ROW, RUNS, TOP, Look, colour, colour_bar, drawn, signed
+from core.figures.theme import (
+    BOTTOM,
+    ROW,
+    RUNS,
+    TOP,
+    Look,
+    colour,
+    colour_bar,
+    drawn,
+    rounded_up,
+    signed,
+)
 from core.figures.wording import count, number, token
 from core.results.steer import SteerResult
 
@@ -100,10 +111,12 @@ def mean_kl(result: SteerResult) -> dict[str, float]:
 
 
 def span(change: np.ndarray) -> float:
-    """The |change| of full colour: the largest one, rounded up to 1, 2, 5, 10 ... nats."""
+    """The |change| of full colour in nats: the largest one rounded up, and at least 1.
+
+    Below 1 nat a change is small, and should look small.
+    """
     finite = np.abs(change[np.isfinite(change)])
-    most = float(finite.max()) if finite.size else 1.0
-    return next((float(step) for step in (1, 2, 5, 10, 20, 50) if most <= step), 100.0)
+    return max(1.0, rounded_up(float(finite.max()))) if finite.size else 1.0
 
 
 def _pieces(result: SteerResult, n_tokens: int) -> np.ndarray:

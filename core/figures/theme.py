@@ -1,5 +1,6 @@
 """The visual language: colours by role, scales, fonts and one layout for every figure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,6 +117,14 @@ def drawn(
         whole["height"] -= TITLE
         whole["margin"]["t"] -= TITLE
     return go.Figure(data=list(traces), layout=whole)
+
+
+def rounded_up(value: float) -> float:
+    """The next of ... 0.1, 0.2, 0.5, 1, 2, 5, 10 ...: the end of a scale that holds `value`."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if value <= step * power * (1 + 1e-6))
 
 
 def with_title(fig: go.Figure, title: str) -> go.Figure:

@@ -34,14 +34,22 @@ export default function (component) {
   }));
   const within = (m, [y, x]) => y >= m.bottom && y <= m.top && x >= m.left && x <= m.right;
 
+  // Half the ring's width in cells: the ring stays inside, where the plot's edge cannot cut it.
+  const inset = (ref) => {
+    const axis = gd._fullLayout[ref[0] + "axis" + ref.slice(1)];
+    return Math.min(0.4, 2.5 * Math.abs(axis.range[1] - axis.range[0]) / axis._length);
+  };
   // White on black, so that the ring shows on a cell of any colour; in every map that has
   // the cell, so that an effect and its control are ringed together.
   const outline = (cell, name, dash) => !cell ? [] : maps().filter((m) => within(m, cell))
-    .flatMap((m) => [["#000", 5, "solid"], ["#fff", 2, dash]].map(([color, width, style]) => ({
-      name, type: "rect", layer: "above", xref: m.xref, yref: m.yref,
-      x0: cell[1] - 0.5, x1: cell[1] + 0.5, y0: cell[0] - 0.5, y1: cell[0] + 0.5,
-      line: { width, color, dash: style },
-    })));
+    .flatMap((m) => {
+      const dx = 0.5 - inset(m.xref), dy = 0.5 - inset(m.yref);
+      return [["#000", 5, "solid"], ["#fff", 2, dash]].map(([color, width, style]) => ({
+        name, type: "rect", layer: "above", xref: m.xref, yref: m.yref,
+        x0: cell[1] - dx, x1: cell[1] + dx, y0: cell[0] - dy, y1: cell[0] + dy,
+        line: { width, color, dash: style },
+      }));
+    });
   const draw = (picked, moving) => {
     const others = (gd.layout.shapes ?? []).filter((s) => !OWN.has(s.name));
     const rings = [...outline(picked, "picked", "solid"), ...outline(moving, "cursor", "dot")];

@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.figures import table
 from core.figures.theme import ROLES, Look
-from core.figures.wording import number
 from core.jobs import Job, submit
 from core.results.base import Result
 from core.spec.request import Request
@@ -185,8 +184,12 @@ def _line() -> "st.delta_generator.DeltaGenerator":
 def _foot(caption: str, job: Job | None) -> str:
     done = ""
     if job is not None and job.state == "done":
-        done = f"done in {number(job.seconds)} s" if job.seconds >= 0.001 else "done, stored"
+        done = f"done in {_duration(job.seconds)}" if job.seconds else "done, stored"
     return " · ".join(part for part in (caption, done) if part)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.0995 else f"{max(1, round(seconds * 1000))} ms"
 
 
 def _words(text: str, tone: str, *, role: str = "note") -> str:

@@ -203,9 +203,24 @@ def test_a_strength_outside_the_sweep_gets_no_mark() -> None:
     assert "now" not in notes(dose.figure(samples.dose(current=40.0), Look()))
 
 
-def test_probability_of_the_dose_curve_is_drawn_from_0_to_1() -> None:
-    fig = dose.figure(samples.dose(), Look())
-    assert fig.layout.yaxis.range == (0, 1.02)
+@pytest.mark.parametrize(("share", "end"), [(1.0, 1.0), (0.1, 0.1), (0.001, 0.001)])
+def test_the_dose_curve_fills_its_axis_however_rare_the_tokens_are(
+    share: float, end: float
+) -> None:
+    rare = replace(
+        samples.dose(),
+        probability=samples.dose().probability * share,
+        control_high=samples.dose().control_high * share,
+    )
+    assert dose.figure(rare, Look()).layout.yaxis.range == pytest.approx((0, end * 1.02))
+    assert dose.figure(rare, Look(), top=0.5).layout.yaxis.range == pytest.approx((0, 0.51))
+
+
+@pytest.mark.parametrize(
+    ("value", "end"), [(0.3, 0.5), (1.0, 1.0), (1.01, 2.0), (70, 100), (0.02, 0.02), (0, 1.0)]
+)
+def test_scales_end_on_round_numbers(value: float, end: float) -> None:
+    assert theme.rounded_up(value) == pytest.approx(end)
 
 
 def test_what_was_not_measured_is_empty_and_not_zero() -> None:
