@@ -57,16 +57,16 @@ def answers(now: status.Status) -> None:
     store = now.store
     asked = store.memory_hits + store.disk_hits + store.misses
     share = f"{number(100 * (asked - store.misses) / asked)} %" if asked else "none asked yet"
-    shown = (
-        ("Answered from the store", share),
-        ("In memory", f"{memory(store.memory_bytes)} of {memory(store.memory_limit)}"),
-        ("On disk", f"{memory(store.disk_bytes)} of {memory(store.disk_limit)}"),
-        ("Answers on disk", f"{store.disk_entries:,}"),
-        ("Damaged, computed again", f"{store.damaged:,}"),
-    )
-    with st.container(horizontal=True):
-        for label, value in shown:
-            st.metric(label, value, border=True, width=210)
+    for line in (
+        f"Answered from the store: {share} ({store.memory_hits:,} from memory, "
+        f"{store.disk_hits:,} from disk, {store.misses:,} computed)",
+        f"In memory: {count(store.memory_entries, 'answer')}, {memory(store.memory_bytes)} "
+        f"of {memory(store.memory_limit)}",
+        f"On disk: {count(store.disk_entries, 'answer')}, {memory(store.disk_bytes)} "
+        f"of {memory(store.disk_limit)}",
+        f"Damaged and computed again: {store.damaged:,}; evicted: {store.evicted:,}",
+    ):
+        st.text(line)
     if store.fault:
         sentence(store.fault, "warning")
     if not hosted():

@@ -9,15 +9,15 @@ from core.spec.workspace import Workspace
 from pages.shared import pickers, tray
 from pages.shared.frame import page
 from pages.shared.notices import sentence
-from pages.shared.panels import answer
+from pages.shared.panels import answer, asked
 from pages.shared.sections import depth, heads, neurons, prediction, prompt, writing
-from pages.shared.sections.ahead import Patience, ahead
 from pages.shared.sections.view import (
     LENS,
     NEURONS,
     PATTERNS,
     PREDICTIONS,
     TEXT,
+    Patience,
     View,
     missing,
     selected,
@@ -38,7 +38,7 @@ def reading(work: Workspace) -> Request:
 def view_of(work: Workspace, patience: Patience) -> View | None:
     """The text as model A reads it; None while that is worked out, or when it cannot be."""
     first = reading(work)
-    (job,) = ahead("first", [first])
+    job = asked().ask("read", first)
     job.wait(patience.left())
     if job.state == "failed":
         sentence(job.error)
@@ -62,23 +62,21 @@ def view_of(work: Workspace, patience: Patience) -> View | None:
     )
 
 
-def questions(view: View) -> list[Request]:
-    """Everything the page will show, in the order it is wanted: cheap and certain first."""
-    wanted = [
-        (prediction.question(view), PREDICTIONS),
-        (depth.question(view), LENS),
-        (neurons.question(view), NEURONS),
-        (writing.question(view), TEXT),
-        (heads.pattern_question(view), PATTERNS),
-        (heads.effect_question(view), PREDICTIONS),
-        (writing.dose_question(view), TEXT),
-    ]
+def ask_ahead(view: View) -> None:
+    """Ask everything the page will show, cheap and certain first, before the first is drawn."""
     headless = bool(view.missing(PREDICTIONS))
-    return [
-        request
-        for request, needs in wanted
-        if request and not view.missing(needs) and (needs in (NEURONS, PATTERNS) or not headless)
-    ]
+    for key, request, needs in (
+        ("next", prediction.question(view), PREDICTIONS),
+        ("lens", depth.question(view), LENS),
+        ("neurons", neurons.question(view), NEURONS),
+        ("steer", writing.question(view), TEXT),
+        ("attention", heads.pattern_question(view), PATTERNS),
+        ("head_effect", heads.effect_question(view), PREDICTIONS),
+        ("dose", writing.dose_question(view), TEXT),
+    ):
+        able = not view.missing(needs) and (needs in (NEURONS, PATTERNS) or not headless)
+        if request and able:
+            asked().ask(key, request)
 
 
 def draw(view: View, patience: Patience) -> None:
@@ -88,7 +86,9 @@ def draw(view: View, patience: Patience) -> None:
     with left:
         prediction.draw(view, patience.left())
     with middle:
-        depth.draw(view, patience.left())
+        grid = depth.draw(view, patience.left())
+        if grid:
+            depth.card(grid, view.token)
     with right:
         neurons.draw(view, patience.left())
     st.subheader("What it writes", anchor=False)
@@ -106,5 +106,5 @@ with page("steer") as work:
     if loading.state == "failed":
         sentence(f"{work.models[0]}: {loading.error}")
     elif view := view_of(work, patience):
-        ahead("page", questions(view))
+        ask_ahead(view)
         draw(view, patience)

@@ -26,7 +26,7 @@ def _lines(was_busy: bool) -> None:
     now = status.snapshot()
     if was_busy and not _busy():
         st.rerun()  # something ended that the page may wait for; and the polling ends
-    device = now.device.partition(":")[0] if ":" in now.device else "CPU"
+    device = now.device.partition(":")[0].upper() if ":" in now.device else "CPU"
     word = "working" if now.jobs else "idle"
     with st.container(key="chip", gap="xsmall"):
         st.caption(f"{word} · {shown_text(device)} · {memory(now.process_bytes)}")

@@ -14,25 +14,12 @@ from core.spec.workspace import Workspace
 from pages.shared import chip, pickers, share, state, tray
 from pages.shared.menu import MENU, entry, guide
 from pages.shared.notices import sentence
+from pages.shared.panels import let_go
 
 # A local file: an icon of the :material/ kind would be fetched from outside.
 ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
 
-STYLE = """
-<style>
-.eido-note { border: 1px solid var(--st-border-color, #8884); border-left-width: 4px;
-  border-radius: 6px; padding: .5rem .75rem; font-size: .95rem; overflow-wrap: anywhere; }
-.eido-error { border-left-color: #D55E00; }
-.eido-warning { border-left-color: #9A6700; }
-.eido-info { border-left-color: #7A7F87; }
-.eido-brand { font-size: 1.1rem; font-weight: 600; letter-spacing: .02em; }
-.st-key-tray_bar { display: none; }
-@media (max-width: 767px) {
-  .st-key-tray_bar { display: flex; position: sticky; top: 0; z-index: 5; }
-}
-[class*="st-key-clamp_"] code, .st-key-tray_bar code { overflow-wrap: anywhere; }
-</style>
-"""
+STYLE = Path(__file__).with_name("frame.css")
 
 
 @contextmanager
@@ -55,6 +42,7 @@ def page(name: str) -> Iterator[Workspace]:
     tray.bar()
     _head(name)
     yield state.workspace()
+    let_go()
     with foot:
         chip.draw()
     state.save(name)

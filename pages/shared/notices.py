@@ -22,6 +22,12 @@ def sentence(text: str, tone: str = "error") -> None:
     st.html(f'<div class="eido-note eido-{tone}" role="{role}">{lead}{shown}</div>')
 
 
+def small(text: str, *, strong: bool = False, quiet: bool = False) -> str:
+    """A line of text as harmless HTML: a heading (`strong`) or a caption (`quiet`)."""
+    name = "eido-strong" if strong else "eido-quiet" if quiet else "eido-line"
+    return f'<div class="{name}">{html.escape(shown_text(text, 2_000), quote=True)}</div>'
+
+
 def shown_text(text: str, most: int = 600) -> str:
     """Text of any origin as it may be sent to a browser; control characters become signs."""
     words = " ".join(visible(word) for word in text.split())

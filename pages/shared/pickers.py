@@ -104,7 +104,7 @@ def summary(found: CardResult) -> str:
 
 def memory(n_bytes: float) -> str:
     """Bytes as "23.1 MB" or "1.2 GB" (binary)."""
-    return f"{number(n_bytes / GIB)} GB" if n_bytes >= GIB / 10 else f"{number(n_bytes / 2**20)} MB"
+    return f"{number(n_bytes / GIB)} GB" if n_bytes >= GIB else f"{number(n_bytes / 2**20)} MB"
 
 
 def shipped() -> list[ModelRef]:

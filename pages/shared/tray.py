@@ -108,7 +108,9 @@ def _cleared(work: Workspace) -> Workspace:
 def _item(index: int, item: TrayItem) -> None:
     """One line: what and where, on or off, remove; below it how strong."""
     kind, place = type(item.change).__name__.lower(), item.change.site
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False
+    ):
         state.show(f"clamp_{index}_on", item.on)
         st.toggle(
             f"{kind} {code(str(place))}",

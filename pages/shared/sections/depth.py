@@ -32,20 +32,18 @@ def question(view: View) -> Request:
     return view.ask("lens", k=5)
 
 
-def draw(view: View, grace: float) -> None:
-    """The grid, and the card of the selected cell below it."""
+def draw(view: View, grace: float) -> LensResult | None:
+    """The grid; returns the answer, for the card of the selected cell."""
     if view.missing(PREDICTIONS):
-        return  # the next-token panel says why
+        return None  # the next-token panel says why
     if why := view.missing(LENS):
         sentence(why, "info")
-        return
+        return None
     request = question(view)
     result = answer(request, key="lens", grace=grace, height=380)
     if not isinstance(result, LensResult):
-        return
+        return None
     colour = st.session_state.get("lens_colour") or "probability"
-    chosen = state.workspace().selection
-    layer = min(chosen.layer, len(result.shown) - 1)
     panel(
         result,
         drawing.figure(result, look(), colour=colour),
@@ -53,12 +51,21 @@ def draw(view: View, grace: float) -> None:
         title="Logit lens",
         help=HELP,
         caption=drawing.caption(result),
-        picked=(layer, view.token),
+        picked=(_layer(result), view.token),
         on_pick=_pick,
         python=as_code(request),
     )
     _inputs(result, view)
-    st.html(_card(result, layer, view.token))
+    return result
+
+
+def card(result: LensResult, token: int) -> None:
+    """The chosen cell in numbers, with the control."""
+    st.html(_card(result, _layer(result), token))
+
+
+def _layer(result: LensResult) -> int:
+    return min(state.workspace().selection.layer, len(result.shown) - 1)
 
 
 def _pick(cell: object) -> None:
@@ -100,16 +107,17 @@ def _card(result: LensResult, layer: int, token: int) -> str:
     name = html.escape(visible(result.tokens[token], 24), quote=True)
     facts = (
         f"entropy <b>{number(result.entropy[layer, token])}</b> nats "
-        f"(random state {number(result.random_entropy[layer, token])}) · "
+        f"(random state {number(result.random_entropy[layer, token])})<br>"
         f"final choice: rank <b>{int(result.final_rank[layer, token])}</b>, "
         f"probability <b>{number(result.final_probability[layer, token])}</b> "
-        f"(random state {number(result.random_final_probability[layer, token])}) · "
+        f"(random state {number(result.random_final_probability[layer, token])})<br>"
         f"KL to the final answer <b>{number(result.kl[layer, token])}</b> nats"
     )
     return (
         f'<div class="eido-card"><div class="eido-card-head">L{layer}.resid_post@{token} behind '
         f"<code>{name}</code></div>"
-        f'<table class="eido-bars">{rows}</table><div class="eido-facts">{facts}</div></div>'
+        f'<div class="eido-card-body"><table class="eido-bars">{rows}</table>'
+        f'<div class="eido-facts">{facts}</div></div></div>'
     )
 
 

@@ -12,8 +12,9 @@ from core.spec.interventions import Ablate
 from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state, tray
-from pages.shared.notices import code, sentence
-from pages.shared.panels import answer, export_row, look, panel
+from pages.shared.notices import sentence
+from pages.shared.panels import answer, look, panel
+from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
 from pages.shared.tokens import attention_strip
 
@@ -59,8 +60,7 @@ def draw(view: View, grace: float) -> None:
 
 def _pattern(view: View, grace: float) -> None:
     layer, head = _chosen(view)
-    with st.container(border=True, key="attention_panel"):
-        st.markdown(f"**Attention of** {code(str(Site(layer, 'head', head)))}", help=HELP)
+    with framed(f"Attention of {Site(layer, 'head', head)}", HELP, key="attention"):
         _inputs(view)
         if why := view.missing(PATTERNS):
             sentence(why, "info")
@@ -78,30 +78,29 @@ def _pattern(view: View, grace: float) -> None:
             on_pick=lambda index: state.select(token=int(index)),
             special=result.special,
         )
-        st.caption(_words(result, view.token))
         with st.expander("Every token's row", key="attention_all", on_change="rerun") as whole:
             if whole.open:
                 _whole(result)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            export_row(result, key="attention", python=as_code(request))
-            st.button(
-                "+ ablate this head",
-                key="ablate_head",
-                help="Put the head into the tray, replaced by its mean over the text.",
-                on_click=state.attempt,
-                args=(tray.add, Ablate(Site(layer, "head", head), "mean")),
-            )
+        foot(result, _words(result, view.token), key="attention", python=as_code(request))
 
 
 def _inputs(view: View) -> None:
     sizes = view.card.sizes if view.card else {}
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         for label, name, size in (("Layer", "layer", "n_layers"), ("Head", "head", "n_heads")):
             most = sizes[size] - 1 if size in sizes else None
             state.bound(
                 st.number_input, f"{label} of the head", name=f"selection.{name}",
-                key=f"head_{name}", min_value=0, max_value=most, step=1, width=140,
+                key=f"head_{name}", min_value=0, max_value=most, step=1, width=130,
             )  # fmt: skip
+        layer, head = _chosen(view)
+        st.button(
+            "+ ablate this head",
+            key="ablate_head",
+            help="Put the head into the tray, replaced by its mean over the text.",
+            on_click=state.attempt,
+            args=(tray.add, Ablate(Site(layer, "head", head), "mean")),
+        )
 
 
 def _words(result: AttentionResult, token: int) -> str:
@@ -109,7 +108,7 @@ def _words(result: AttentionResult, token: int) -> str:
     row = result.pattern[token]
     key = int(np.argmax(row))
     return (
-        f"token {token} looks most at token {key} {code(visible(result.tokens[key], 16))} "
+        f"token {token} looks most at token {key} “{visible(result.tokens[key], 16)}” "
         f"({number(row[key] / 255)}; uniform attention would give "
         f"{number(result.uniform[token])}); entropy {number(result.entropy[token])} nats; 1 text"
     )

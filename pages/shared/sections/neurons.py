@@ -10,7 +10,8 @@ from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state, tray
 from pages.shared.notices import sentence
-from pages.shared.panels import answer, export_row
+from pages.shared.panels import answer
+from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import NEURONS, View, as_code
 from pages.shared.tokens import NeuronRow, neuron_list
 
@@ -38,9 +39,12 @@ def draw(view: View, grace: float) -> None:
     result = answer(request, key="neurons", grace=grace, height=380)
     if not isinstance(result, TokenNeurons):
         return
-    with st.container(border=True, key="neurons_panel"):
-        st.markdown("**Strongest neurons**", help=HELP)
+    with framed("Strongest neurons", HELP, key="neurons"):
         order = st.session_state.get("neurons_order") or "all"
+        st.selectbox(
+            "Show", list(SHOWN), format_func=SHOWN.__getitem__, key="neurons_order",
+            persist_state="session", label_visibility="collapsed",
+        )  # fmt: skip
         places = ranked(result, order)
         neuron_list(
             [_row(result, *place) for place in places],
@@ -50,12 +54,7 @@ def draw(view: View, grace: float) -> None:
             on_open=lambda row: _open(result, *places[row]),
             picked=_picked(result, places),
         )
-        st.selectbox(
-            "Show", list(SHOWN), format_func=SHOWN.__getitem__, key="neurons_order",
-            persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
-        st.caption(drawing.caption(result))
-        export_row(result, key="neurons", python=as_code(request))
+        foot(result, drawing.caption(result), key="neurons", python=as_code(request))
 
 
 def ranked(result: TokenNeurons, order: str) -> list[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """What a section looks at: one model, one text, the active clamps, and the selected token."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,17 @@ def selected(result: NextTokens | AttentionResult, token: int | None) -> tuple[i
     if token is None or token >= last:
         return last, None
     return token, token
+
+
+class Patience:
+    """How long one run of a page may wait for answers in all."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - time.monotonic())
 
 
 def as_code(request: Request) -> str:

@@ -13,7 +13,8 @@ from core.spec.request import Request
 from pages.shared import state, tray
 from pages.shared.changes import named, strength
 from pages.shared.notices import code, sentence
-from pages.shared.panels import answer, export_row, look, panel
+from pages.shared.panels import answer, look, panel
+from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PREDICTIONS, TEXT, View, as_code
 from pages.shared.texts import streaming_texts, three_texts
 
@@ -83,12 +84,15 @@ def draw(view: View, grace: float) -> None:
 
 def _texts(result: Any, request: Request) -> None:
     if isinstance(result, SteerResult):
-        with st.container(border=True, key="texts_panel"):
-            st.markdown("**Continuations**", help=HELP)
+        with framed("Continuations", HELP, key="texts"):
             three_texts(result, key="texts")
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(drawing.caption(result))
-                export_row(result, key="texts", python=as_code(request))
+            foot(
+                result,
+                drawing.caption(result),
+                key="texts",
+                python=as_code(request),
+                asked_as="steer",
+            )
 
 
 def _changes(result: Any, request: Request) -> None:

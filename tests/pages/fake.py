@@ -1,0 +1,168 @@
+"""An engine that knows only made-up answers, so that pages are tested without a model.
+
+It stands where `core.analyses` stands: the jobs, the worker, the store and the pages are real.
+"""
+
+import threading
+import time
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core import answers, jobs
+from core.queue import Progress
+from core.results.base import Result
+from core.results.card import CardResult
+from core.results.scale import ScaleResult
+from core.spec.errors import Error
+from core.spec.request import ModelRef, Request
+from core.store import store
+from tests.pages import samples
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = {
+    "n_layers": 8, "n_heads": 6, "n_kv_heads": 6, "d_model": 192, "d_head": 32,
+    "d_mlp": 768, "d_vocab": 4096, "n_ctx": 512,
+}  # fmt: skip
+UNIT = 3.25
+
+
+def card(kind: str = "decoder", unavailable: tuple[tuple[str, str], ...] = ()) -> CardResult:
+    """A model that passed its checks."""
+    return CardResult(
+        request={},
+        model="embedded",
+        family="llama",
+        kind=kind,
+        sizes=SIZES,
+        n_parameters=6_890_000,
+        dtype="float32",
+        device="cpu",
+        memory_bytes=27_600_000,
+        load_seconds=0.8,
+        fingerprint="f" * 64,
+        checks=(
+            ("a", "resid_pre + attn_out + mlp_out = resid_post", "passed", "1.2e-07"),
+            ("d", "pattern rows sum to 1", "not applicable", "no patterns in this family"),
+        ),
+        unavailable=unavailable,
+        notes=("trained at 512 tokens",),
+        about="A small model. <b>Not</b> a ![person](http://127.0.0.1:9/x.png).",
+    )
+
+
+class FakeEngine:
+    """Answers from `tests.pages.samples`; what was asked is in `asked`."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+        self.card = card()
+        self.hostile = False
+        self.gate = threading.Event()  # cleared: nothing but cards is answered
+        self.gate.set()
+
+    def salt(self, request: Request) -> str:
+        return self.stamp(request.model)
+
+    def stamp(self, model: ModelRef) -> str:
+        if "missing" in model.name:
+            raise Error(f"no folder {model.name!r}; write the path of a folder with config.json")
+        return "fake"
+
+    def answer(self, request: Request, progress: Progress) -> Result:
+        self.asked.append(request)
+        if request.analysis == "card":
+            return self.card
+        while not self.gate.wait(0.01):
+            progress.check()
+        if request.prompts and not request.prompts[0].strip():
+            raise Error("the text is empty; write at least one word")
+        return self._made_up(request)
+
+    def _made_up(self, request: Request) -> Result:
+        tokens = samples.HOSTILE if self.hostile else samples.PLAIN
+        clamped = bool(request.interventions)
+        match request.analysis:
+            case "next_tokens":
+                return samples.next_tokens(tokens, clamped=clamped)
+            case "lens":
+                return samples.lens(tokens)
+            case "attention":
+                return samples.attention(tokens)
+            case "token_neurons":
+                return samples.token_neurons()
+            case "head_effect":
+                return samples.head_effect()
+            case "steer":
+                return samples.steer(clamped=clamped)
+            case "dose":
+                return samples.dose()
+            case "scale":
+                return ScaleResult({}, str(request.option("at")), UNIT, 20_000, np.ones(5))
+        raise Error(f"no analysis {request.analysis!r}")
+
+    def questions(self, analysis: str) -> list[Request]:
+        return [request for request in self.asked if request.analysis == analysis]
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Put a fake engine in the place of the real one, with nothing known yet."""
+    engine = FakeEngine()
+    monkeypatch.setattr(answers, "backend", lambda: engine)
+    monkeypatch.setattr(answers, "_notes", answers.Notes())
+    store().clear()
+    st.cache_resource.clear()  # every visitor of a test run has the same session id
+    return engine
+
+
+def visit(page: str = "steer", address: str = "") -> AppTest:
+    """A new visitor who opens a page at this address (`"?layer=3"`); settled."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    for name, value in parse_qsl(address.lstrip("?"), keep_blank_values=True):
+        at.query_params[name] = value
+    if page != "start":
+        at.switch_page(str(ROOT / f"pages/{page}.py"))
+    return settled(at.run())
+
+
+def settled(at: AppTest, seconds: float = 20.0) -> AppTest:
+    """The page once nothing is being worked on any more. A fault on it fails the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        assert not at.exception, at.exception[0].value
+        busy = bool(jobs.snapshot())
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still at work: {jobs.snapshot()}")
+        while jobs.snapshot() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        at.run()
+        if not busy and not jobs.snapshot():
+            return at
+
+
+def texts(at: AppTest) -> str:
+    """Everything the page says, as one text; HTML as it is sent, without the style sheet."""
+    kinds = ("markdown", "caption", "text", "title", "subheader", "code")
+    parts = [str(element.value) for kind in kinds for element in at.get(kind)]
+    parts += [body for body in htmls(at) if "<style" not in body]
+    return "\n".join(parts)
+
+
+def htmls(at: AppTest) -> list[str]:
+    """The HTML the page sends, piece by piece."""
+    return [str(element.proto.body) for element in at.get("html")]
+
+
+def notes(at: AppTest) -> list[str]:
+    """The sentences in boxes: errors and hints."""
+    return [body for body in htmls(at) if 'class="eido-note' in body]
+
+
+def address(at: AppTest) -> dict[str, str]:
+    """The query the address bar shows."""
+    found = {name: at.query_params[name] for name in at.query_params}
+    return {name: value[0] if isinstance(value, list) else value for name, value in found.items()}

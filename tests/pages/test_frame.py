@@ -1,0 +1,403 @@
+"""What every page shares: the address, the models, the clamps, sharing. On a made-up engine."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import recent
+from core.spec.interventions import Ablate, Add, Clamp, Patch, Project, Scale
+from core.spec.links import MAX_LINK, to_query, to_session
+from core.spec.request import ModelRef
+from core.spec.site import site
+from core.spec.workspace import Selection, TrayItem, Workspace
+from pages.shared.menu import MENU
+from tests.pages import fake
+from tests.pages.fake import FakeEngine, address, notes, settled, texts, visit
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    return fake.install(monkeypatch)
+
+
+def query(work: Workspace) -> str:
+    from urllib.parse import urlencode
+
+    return "?" + urlencode(to_query(work))
+
+
+def work(at: AppTest) -> Workspace:
+    found: Workspace = at.session_state["_workspace"]
+    return found
+
+
+def clamped(*values: float, unit: float = 2.0) -> Workspace:
+    """A workspace with a clamp on neuron 0, 1, ... of layer 1."""
+    items = [
+        TrayItem(Clamp(site(f"L1.neuron[{n}]"), value), unit=unit) for n, value in enumerate(values)
+    ]
+    return Workspace(tray=tuple(items))
+
+
+FULL = Workspace(
+    models=(ModelRef("embedded"), ModelRef("embedded-small")),
+    prompt="A & B = <b>C</b>?",
+    selection=Selection(token=2, layer=3, head=1, neuron=9),
+    tray=(
+        TrayItem(Clamp(site("L1.neuron[17]"), 8.5), unit=3.5),
+        TrayItem(Scale(site("L2.head[1]"), 0.5), on=False),
+        TrayItem(Ablate(site("L0.mlp_out"), "mean")),
+        TrayItem(Add(site("L3.resid_post"), (0.5, -0.25), 4.0)),
+        TrayItem(Project(site("L3.resid_post"), (1.0, 0.0))),
+        TrayItem(Patch(site("L2.resid_pre"), "another text")),
+    ),
+    seed=7,
+    temperature=0.7,
+    new_tokens=20,
+)
+
+
+# --- the address ---------------------------------------------------------------------------
+
+
+def test_a_link_restores_every_choice_and_the_address_stays():
+    at = visit("status", query(FULL))
+    assert work(at) == FULL
+    assert address(at) == to_query(FULL)
+
+
+def test_an_ordinary_visit_has_a_bare_address():
+    assert address(visit("status")) == {}
+
+
+def test_a_change_is_written_to_the_address():
+    at = visit("status", query(clamped(8.0)))
+    at.button(key="clamp_0_remove").click()
+    settled(at)
+    assert address(at) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["?layer=x", "?w=1.zzz", "?w=9.abc", "?temperature=nan", "?model=%7Cmain", "?kept=none"]
+)
+def test_a_bad_link_opens_the_page_with_defaults_and_one_sentence(text):
+    at = visit("status", text)
+    assert work(at) == Workspace()
+    assert len(notes(at)) == 1
+    assert "The link could not be opened" in notes(at)[0]
+    assert at.title[0].value == "Status"
+
+
+def test_the_sentence_stays_until_something_is_changed():
+    at = visit("status", "?layer=x")
+    settled(at)
+    assert notes(at)
+    at.session_state["clamp_site"] = "L1.neuron[3]"
+    at.session_state["clamp_value"] = "2"
+    at.button(key="FormSubmitter:clamp_form-Add").click()
+    settled(at)
+    assert notes(at) == []
+
+
+def test_going_back_loads_what_the_address_says_and_keeps_the_history_of_the_tray():
+    at = visit("status", query(clamped(8.0)))
+    at.button(key="tray_clear").click()
+    settled(at)
+    for name, value in to_query(clamped(8.0)).items():
+        at.query_params[name] = value  # what the browser's Back does
+    settled(at)
+    assert work(at).tray == clamped(8.0).tray
+    at.button(key="tray_undo").click()
+    settled(at)
+    assert work(at).tray == ()
+
+
+def test_a_click_wins_over_an_address_the_browser_has_not_updated_yet():
+    """Two quick clicks: the second arrives with the address from before the first."""
+    at = visit("status", query(clamped(8.0, 9.0)))
+    at.button(key="clamp_0_remove").click()
+    settled(at)
+    for name, value in to_query(clamped(8.0, 9.0)).items():
+        at.query_params[name] = value
+    at.button(key="clamp_0_remove").click()
+    settled(at)
+    assert work(at).tray == ()
+    assert address(at) == {}
+
+
+def test_a_state_too_long_for_an_address_stays_in_the_tab():
+    long = Workspace(prompt="word " * 3_000)
+    at = visit("status")
+    at.session_state["_workspace"] = long
+    at.session_state["_touched"] = True
+    settled(at)
+    short = address(at)
+    assert set(short) == {"kept"}
+    at.switch_page(str(fake.ROOT / "pages/steer.py"))
+    for name, value in short.items():
+        at.query_params[name] = value
+    settled(at)
+    assert work(at).prompt == long.prompt
+    assert any("browsers take " + str(MAX_LINK) in note for note in notes(at))
+
+
+def test_the_workspace_crosses_pages_and_menu_links_carry_it():
+    at = visit("status", query(FULL))
+    links = at.get("page_link")
+    shown = {link.proto.page: link.proto.query_string for link in links}
+    assert len(shown) == len(MENU)
+    assert len(set(shown.values())) == 1
+    assert "layer=3" in next(iter(shown.values()))
+
+
+# --- the clamp tray ------------------------------------------------------------------------
+
+
+def test_every_item_of_the_tray_is_named_by_its_site_and_kind():
+    at = visit("status", query(FULL))
+    labels = [toggle.label for toggle in at.toggle]
+    assert labels[0] == "clamp `L1.neuron[17]`"
+    assert [label.split()[0] for label in labels] == [
+        "clamp", "scale", "ablate", "add", "project", "patch",
+    ]  # fmt: skip
+    assert [toggle.value for toggle in at.toggle][:3] == [True, False, True]
+
+
+def test_the_slider_speaks_in_units_of_the_observed_maximum():
+    at = visit("status", query(clamped(5.0, unit=2.0)))
+    assert at.slider(key="clamp_0_times").value == 2.5
+    assert "2.5 × max 2" in texts(at)
+    at.slider(key="clamp_0_times").set_value(-1.5)
+    settled(at)
+    assert work(at).active() == (Clamp(site("L1.neuron[0]"), -3.0),)
+    assert at.number_input(key="clamp_0_value").value == -3.0
+
+
+def test_the_number_goes_beyond_the_slider():
+    at = visit("status", query(clamped(5.0)))
+    at.number_input(key="clamp_0_value").set_value(100.0)
+    settled(at)
+    assert work(at).active() == (Clamp(site("L1.neuron[0]"), 100.0),)
+    assert at.slider(key="clamp_0_times").value == 4.0
+
+
+def test_an_unknown_maximum_is_measured_and_the_link_stays_the_same(engine):
+    work_ = replace(clamped(6.5), tray=(TrayItem(Clamp(site("L1.neuron[0]@2"), 6.5)),))
+    at = visit("status", query(work_))
+    assert [q.option("at") for q in engine.questions("scale")] == ["L1.neuron[0]"]
+    assert at.slider(key="clamp_0_times").value == pytest.approx(2.0)
+    assert f"2 × max {fake.UNIT}" in texts(at)
+    assert address(at) == to_query(work_)
+
+
+def test_switching_one_off_keeps_it_in_the_tray():
+    at = visit("status", query(clamped(1.0, 2.0)))
+    at.toggle(key="clamp_0_on").set_value(False)
+    settled(at)
+    assert [item.on for item in work(at).tray] == [False, True]
+
+
+def test_off_switches_all_off_and_on_again():
+    at = visit("status", query(clamped(1.0, 2.0)))
+    at.button(key="tray_off").click()
+    settled(at)
+    assert work(at).active() == ()
+    assert at.button(key="tray_off").label == "on"
+    at.button(key="tray_off").click()
+    settled(at)
+    assert len(work(at).active()) == 2
+
+
+def test_remove_undo_redo_and_clear():
+    at = visit("status", query(clamped(1.0, 2.0)))
+    seen = []
+    for key in ("clamp_0_remove", "tray_undo", "tray_redo", "tray_undo", "tray_clear", "bar_undo"):
+        at.button(key=key).click()
+        settled(at)
+        seen.append(len(work(at).tray))
+    assert seen == [1, 2, 1, 2, 0, 2]
+    assert work(at).tray == clamped(1.0, 2.0).tray
+
+
+def add(at: AppTest, kind: str, place: str, value: str) -> AppTest:
+    at.selectbox(key="clamp_kind").set_value(kind)
+    at.text_input(key="clamp_site").set_value(place)
+    at.text_input(key="clamp_value").set_value(value)
+    at.button(key="FormSubmitter:clamp_form-Add").click()
+    return settled(at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value", "change"),
+    [
+        ("clamp", "L2.neuron[17]", "8", Clamp(site("L2.neuron[17]"), 8.0)),
+        ("clamp", " L2.neuron[17]@3 ", "−2.5", Clamp(site("L2.neuron[17]@3"), -2.5)),
+        ("scale", "L1.head[3]", "0.5", Scale(site("L1.head[3]"), 0.5)),
+        ("ablate", "L0.mlp_out", "", Ablate(site("L0.mlp_out"))),
+        ("ablate", "L0.mlp_out", "mean", Ablate(site("L0.mlp_out"), "mean")),
+        ("patch", "L1.resid_pre", "a text", Patch(site("L1.resid_pre"), "a text")),
+    ],
+)
+def test_a_change_is_added_by_typing(kind, place, value, change):
+    assert work(add(visit("status"), kind, place, value)).active() == (change,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value", "said"),
+    [
+        ("clamp", "L2.neuron[17]", "nan", "must be finite"),
+        ("clamp", "L2.neuron[17]", "inf", "must be finite"),
+        ("clamp", "L2.neuron[17]", "much", "must be a number"),
+        ("clamp", "L2.neuron[17]", "", "needs a number"),
+        ("clamp", "neuron 17", "8", "not a site"),
+        ("clamp", "L2.nothing[1]", "8", "no component"),
+        ("clamp", "L99.neuron[17]", "8", "layers 0 to 7"),
+        ("clamp", "L2.neuron[9999]", "8", "neurons 0 to 767"),
+        ("scale", "L2.head[6]", "8", "heads 0 to 5"),
+        ("clamp", "L2.resid_post[192]", "8", "channels 0 to 191"),
+        ("clamp", "L2.pattern", "8", "read but not changed"),
+        ("ablate", "L0.mlp_out", "ash", "ablate to"),
+        ("patch", "L1.resid_pre", " ", "needs the text"),
+        ("clamp", "<img src=x onerror=alert(1)>", "8", "not a site"),
+    ],
+)
+def test_a_wrong_entry_is_one_sentence_and_changes_nothing(kind, place, value, said):
+    at = add(visit("status"), kind, place, value)
+    assert work(at) == Workspace()
+    assert len(notes(at)) == 1
+    assert said in notes(at)[0]
+    assert "<img" not in notes(at)[0]
+
+
+def test_the_same_kind_at_the_same_site_replaces_the_old():
+    at = add(visit("status", query(clamped(1.0, 2.0))), "clamp", "L1.neuron[0]", "7")
+    assert [c.value for c in work(at).active()] == [7.0, 2.0]
+
+
+def test_a_full_tray_says_so():
+    at = add(visit("status", query(clamped(*[1.0] * 32))), "clamp", "L2.neuron[5]", "7")
+    assert len(work(at).tray) == 32
+    assert "at most 32" in notes(at)[0]
+
+
+def test_a_clamp_from_a_link_that_the_model_has_no_place_for_is_left_out_and_said():
+    bad = Workspace(tray=(TrayItem(Clamp(site("L50.neuron[1]"), 1.0)),))
+    at = visit("status", query(bad))
+    assert "Left out. L50.neuron[1]: the model has layers 0 to 7" in texts(at)
+
+
+# --- models --------------------------------------------------------------------------------
+
+
+def test_the_picker_says_the_size_of_the_model():
+    at = visit("status")
+    labels = [block.proto.popover.label for block in at.get("popover")]
+    assert any("`embedded` 8×192 · llama" in label for label in labels)
+    assert "8 layers, 6 heads, width 192, 6.89 M parameters" in texts(at)
+
+
+def load(at: AppTest, name: str, slot: str = "A") -> AppTest:
+    at.text_input(key=f"pick_{slot}_name").set_value(name)
+    at.button(key=f"FormSubmitter:pick_{slot}_form-Load").click()
+    return settled(at)
+
+
+def test_a_model_takes_its_slot_once_it_has_loaded_and_is_recent_then():
+    at = load(visit("status"), "/models/mine")
+    assert work(at).models == (ModelRef("/models/mine"),)
+    assert address(at) == {"model": "/models/mine"}
+    assert recent.models() == (ModelRef("/models/mine"),)
+
+
+def test_a_model_that_cannot_be_loaded_is_one_sentence_and_the_old_one_stays():
+    at = load(visit("status"), "/missing/folder")
+    assert work(at) == Workspace()
+    assert len(notes(at)) == 1
+    assert "no folder" in notes(at)[0]
+    assert recent.models() == ()
+
+
+def test_a_second_model_can_be_had_and_dropped():
+    at = load(visit("status"), "/models/other", slot="B")
+    assert [model.name for model in work(at).models] == ["embedded", "/models/other"]
+    at.button(key="drop_1").click()
+    settled(at)
+    assert work(at) == Workspace()
+
+
+def test_hosted_mode_offers_no_folders(monkeypatch):
+    monkeypatch.setenv("EIDOSCOPE_HOSTED", "1")
+    at = visit("status")
+    assert "embedded models only" in texts(at)
+    assert not [field for field in at.text_input if field.key == "pick_A_name"]
+
+
+def test_the_card_shows_the_checks_by_letter_and_the_makers_words_as_plain_text():
+    at = visit("status")
+    at.button(key="card_0").click().run()
+    assert not at.exception
+    assert any("1.2e-07" in frame.value.to_string() for frame in at.dataframe)
+    assert "![person]" in texts(at)
+    assert not [m for m in at.markdown if "![person]" in m.value]
+
+
+def test_the_name_of_a_model_is_never_read_as_markdown():
+    at = visit("status", query(Workspace(models=(ModelRef("![i](http://127.0.0.1:9/x.png)"),))))
+    said = [block.proto.popover.label for block in at.get("popover")]
+    said += [element.value for element in at.markdown]
+    assert any("![i]" in text or "x.png" in text for text in said)
+    for text in said:
+        assert "![i]" not in text.replace("`![i]", "")  # only inside a code span
+
+
+# --- sharing -------------------------------------------------------------------------------
+
+
+def upload(at: AppTest, content: bytes) -> AppTest:
+    at.file_uploader(key="session_open").set_value(("s.json", content, "application/json"))
+    return settled(at)
+
+
+def test_a_session_file_brings_everything_and_undo_takes_the_clamps_back():
+    at = upload(visit("status", query(clamped(3.0))), to_session(FULL).encode())
+    assert work(at) == FULL
+    at.button(key="tray_undo").click()
+    settled(at)
+    assert work(at).tray == clamped(3.0).tray
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"{}", "not an Eidoscope session"),
+        (b"[" * 100_000, "not JSON"),
+        (json.dumps({"kind": "eidoscope-session", "version": 9}).encode(), "version 9"),
+        (to_session(Workspace(prompt="half \ud800")).encode(), "lone surrogate"),
+        (b" " * 2_000_001, "at most 2,000,000"),
+    ],
+    ids=["bytes", "empty", "deep", "version", "surrogate", "large"],
+)
+def test_a_bad_session_file_is_one_sentence_and_changes_nothing(content, said):
+    at = upload(visit("status", query(FULL)), content)
+    assert work(at) == FULL
+    assert len(notes(at)) == 1
+    assert said in notes(at)[0]
+
+
+def test_the_link_to_copy_is_the_link_of_this_state():
+    from core.spec.links import link
+
+    at = visit("status", query(FULL))
+    assert any(code.value.endswith(link("status", FULL)) for code in at.code)
+
+
+def test_work_is_noted_as_recent_once_it_is_something_of_its_own():
+    visit("steer")
+    assert recent.work() == ()
+    visit("steer", query(replace(FULL, models=Workspace().models)))
+    (item,) = recent.work()
+    assert item.page == "steer"
+    assert "L1.neuron[17]" in item.title
