@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.shared.menu import MENU
 from tests.contracts.sources import ROOT, files, imports, name
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -38,15 +39,16 @@ def test_a_broken_link_and_an_unknown_command_are_seen():
     assert unknown_commands(text, "run: x\n") == ["tea"]
 
 
-def pages_without_document(pages: set[str], documents: set[str]) -> set[str]:
-    return pages - documents
+def missing_documents(names: set[str]) -> set[str]:
+    """Pages, by their names in links, without `docs/pages/<name>.md`."""
+    return {page for page in names if not (ROOT / "docs/pages" / f"{page}.md").exists()}
 
 
-def test_every_page_has_its_document():
-    pages = {path.stem for path in (ROOT / "pages").glob("*.py")}
-    documents = {path.stem for path in (ROOT / "docs/pages").glob("*.md")}
-    assert pages_without_document(pages, documents) == set()
-    assert pages_without_document({"steer", "heads"}, {"steer"}) == {"heads"}
+def test_the_menu_lists_every_page_and_every_page_has_its_document():
+    files_there = {"app.py", *(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))}
+    assert {entry.path for entry in MENU} == files_there
+    assert missing_documents({entry.name for entry in MENU}) == set()
+    assert missing_documents({"no_such_page"}) == {"no_such_page"}
 
 
 def requirements(text: str) -> set[str]:

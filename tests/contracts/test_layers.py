@@ -90,7 +90,7 @@ TABLE: dict[str, Row] = {
             *("numpy", "pandas", "core.spec", "core.home", "core.results", "core.jobs"),
             *("core.store", "core.status", "core.analyses", *ENGINE),
         ),
-        late=("torch", "plotly", "core.figures"),
+        late=("torch", "plotly", "tqdm", "core.figures"),
     ),
     "kernels": Row((*TORCH, "kernels"), late=("triton",)),
 }

@@ -22,6 +22,9 @@ def chromium() -> Iterator[Chromium]:
         if os.environ.get("EIDOSCOPE_E2E_MUST_RUN"):
             pytest.fail(reason)
         pytest.skip(reason)
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
     with Chromium() as browser:
         yield browser
 

@@ -174,7 +174,7 @@ class Server:
 class Chromium:
     """A headless browser; every page opened is a visitor of its own, its faults are noted."""
 
-    def __init__(self, *, patience: float = 30.0) -> None:
+    def __init__(self, *, patience: float = 60.0) -> None:
         self._patience = patience
         self._stack = ExitStack()
         self._noted: list[str] = []
@@ -209,7 +209,8 @@ class Chromium:
         page.on("response", self._on_response)
         page.on("dialog", self._on_dialog)
         page.goto(url, wait_until="domcontentloaded")
-        wait_idle(page, timeout=self._patience)
+        # One run has ended; answers may still be worked out, see `wait_answers`.
+        page.wait_for_function(_IDLE, timeout=self._patience * 1000)
         return page
 
     def problems(self) -> list[str]:
@@ -283,6 +284,23 @@ def wait_idle(page: "Page", *, timeout: float = 30.0, quiet: float = 0.15) -> No
             return
         page.wait_for_timeout(25)
     raise TimeoutError(f"the app was still busy after {timeout} s")
+
+
+_ANSWERED = """
+() => ![...document.querySelectorAll('[data-testid="stMain"] [role="status"]')]
+    .some(found => /^(waiting for its turn|working)/.test(found.textContent.trim()))
+"""
+
+
+def wait_answers(page: "Page", *, timeout: float = 120.0) -> None:
+    """Return once nothing on the page is being worked out any more and the app is idle."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        page.wait_for_function(_ANSWERED, timeout=max(1.0, deadline - time.monotonic()) * 1000)
+        wait_idle(page, timeout=max(1.0, deadline - time.monotonic()))
+        if page.evaluate(_ANSWERED):
+            return
+    raise TimeoutError(f"answers were still missing after {timeout} s")
 
 
 def element(page: "Page", key: str) -> "Locator":
