@@ -11,7 +11,6 @@ from tools.embedded.acceptance.behaviour import score
 from tools.embedded.acceptance.circuits import LENGTH, head_table
 from tools.embedded.head_scores import copy_gain, random_repeats
 from tools.embedded.reading import Reader
-from tools.embedded.settings import PLANS, ROW
 
 FOLLOWED = (
     "capital",
@@ -30,17 +29,16 @@ FOLLOWED = (
 )
 
 
-def formation(name: str, folders: list[Path]) -> list[dict]:
+def formation(folders: list[Path]) -> list[dict]:
     """One entry per stored state: tokens seen, task accuracies, all head scores."""
     found = []
     for folder in folders:
         reader = Reader.open(folder)
         previous, induction = head_table(reader)
-        step = int(folder.name.split("-")[1])
+        seen = json.loads((folder / "training.json").read_text())
         found.append(
             {
-                "step": step,
-                "tokens": step * PLANS[name].rows * ROW,
+                **seen,
                 "tasks": {
                     task: round(value, 4) for task, value in score(reader, *FOLLOWED).items()
                 },
@@ -64,7 +62,7 @@ def write(name: str, target: Path, run: Path) -> None:
             {
                 "model": name,
                 "curve": json.loads((run / "history.json").read_text()),
-                "formation": formation(name, folders),
+                "formation": formation(folders),
             },
             separators=(",", ":"),
         )

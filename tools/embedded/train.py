@@ -236,6 +236,7 @@ def train(plan: Plan) -> Run:
 
 
 def store_checkpoint(run: Run) -> None:
-    networks.save(
-        run.model, run.folder / "checkpoints" / f"step-{run.step:06d}", work_folder() / "tokenizer"
-    )
+    """A plain model folder, with training.json saying how far the run was."""
+    folder = run.folder / "checkpoints" / f"step-{run.step:06d}"
+    networks.save(run.model, folder, work_folder() / "tokenizer")
+    (folder / "training.json").write_text(json.dumps({"step": run.step, "tokens": run.tokens}))
