@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import jobs, status
 from core.home import hosted
+from pages.shared import state
 from pages.shared.held import waiting
 from pages.shared.notices import code, shown_text
 from pages.shared.pickers import memory
@@ -25,7 +26,7 @@ def _busy() -> bool:
 def _lines(was_busy: bool) -> None:
     now = status.snapshot()
     if was_busy and not _busy():
-        st.rerun()  # something ended that the page may wait for; and the polling ends
+        state.rerun()  # something ended that the page may wait for; and the polling ends
     device = now.device.partition(":")[0].upper() if ":" in now.device else "CPU"
     word = "working" if now.jobs else "idle"
     with st.container(key="chip", gap="xsmall"):

@@ -12,6 +12,7 @@ from core.figures.theme import ROLES, Look
 from core.jobs import Job, submit
 from core.results.base import Result
 from core.spec.request import Request
+from pages.shared import state
 from pages.shared.clicks import pickable_chart
 from pages.shared.export import export_row
 from pages.shared.notices import sentence, shown_text
@@ -115,7 +116,7 @@ def _watch(job: Job, key: str, partial: Callable[[Any], None] | None) -> None:
     @st.fragment(run_every=POLL)
     def watched() -> None:
         if job.finished:
-            st.rerun()  # the whole page: the answer is drawn in place of this frame
+            state.rerun()  # the whole page: the answer is drawn in place of this frame
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.html(_progress(job), width="stretch")
             st.button("Cancel", key=f"{key}_cancel", on_click=job.cancel)

@@ -169,6 +169,15 @@ def _opened(address: dict[str, str]) -> Workspace:
     return work
 
 
+def rerun() -> None:
+    """Run the whole page again because an answer is there.
+
+    The browser may still send the address from before the last change, so it is not read.
+    """
+    st.session_state[_TOUCHED] = True
+    st.rerun()
+
+
 def save(page: str) -> None:
     """Write the address of this state: one step of history when anything changed."""
     wanted, present = query(), st.query_params.to_dict()
