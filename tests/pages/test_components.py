@@ -17,7 +17,7 @@ from core.figures import table
 from core.figures.theme import Look
 from core.spec.request import ModelRef, Request
 from core.spec.request import ask as question
-from pages.shared import clicks, export, panels, texts, tokens
+from pages.shared import clicks, export, neuron_list, panels, texts, tokens
 from tests.pages import samples
 from tests.pages.samples import HOSTILE
 
@@ -172,7 +172,7 @@ def test_texts_being_written_stand_in_the_same_columns() -> None:
     assert sent["columns"][1]["says"] == "[L1.neuron[2]]"
 
 
-@pytest.mark.parametrize("module", [clicks, tokens, texts], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [clicks, tokens, neuron_list, texts], ids=lambda m: m.__name__)
 def test_no_component_can_turn_text_into_markup(module: Any) -> None:
     source = inspect.getsource(module)
     banned = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|unsafe_allow|\beval\b"
