@@ -32,8 +32,14 @@ TOKENIZERS = (
     "vocab.json",
     "vocab.txt",
 )
-BESIDE = ("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
-CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json")
+BESIDE = ("merges.txt", "chat_template.jinja")
+CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 READ = {*TOKENIZERS, *BESIDE, *CONFIGS, INDEX}
 
 

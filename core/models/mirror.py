@@ -78,15 +78,11 @@ class Mirror:
                 "copy the tokenizer's files into the model's folder"
             )
         for name in (*TOKENIZERS, *BESIDE):
-            if not (folder / name).is_file():
-                continue
-            if name.endswith(".json"):
-                door.read_json(folder / name)
-            _link(folder / name, self.path / name)
-        for name, clean in (
-            ("tokenizer_config.json", clean_tokenizer_config),
-            ("generation_config.json", clean_generation_config),
-        ):
+            if (folder / name).is_file():
+                if name.endswith(".json"):
+                    door.read_json(folder / name)
+                _link(folder / name, self.path / name)
+        for name, clean in _CLEANED.items():
             if (folder / name).is_file():
                 self._write(name, clean(door.read_json(folder / name)))
 
@@ -147,17 +143,27 @@ def _is_tokenizer(name: Any) -> bool:
     return isinstance(name, str) and bool(_TOKENIZER_CLASS.fullmatch(name))
 
 
-def clean_tokenizer_config(plain: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer_config.json without code, paths and classes that are no tokenizers."""
-    cleaned = _clean(plain)
-    return {
-        key: value
-        for key, value in cleaned.items()
-        if not key.endswith(("_file", "_files")) and key not in ("mecab_kwargs", "sudachi_kwargs")
-    }
+def _clean_tokenizer_config(plain: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer_config.json without code, and without texts that could be read as paths."""
+    kept = {}
+    for key, value in _clean(plain).items():
+        content = key == "chat_template" or key.endswith(("_token", "_tokens"))
+        if content or not (isinstance(value, str) and set(value) & set("/\\")):
+            kept[key] = value
+    return {key: kept[key] for key in kept if not key.endswith(("_file", "_files", "_kwargs"))}
 
 
-def clean_generation_config(plain: dict[str, Any]) -> dict[str, Any]:
+def _clean_special_tokens(plain: dict[str, Any]) -> dict[str, Any]:
+    """special_tokens_map.json reduced to tokens; its other keys would become arguments."""
+    return {key: plain[key] for key in plain if key.endswith(("_token", "_tokens"))}
+
+
+def _clean_added_tokens(plain: dict[str, Any]) -> dict[str, Any]:
+    """added_tokens.json reduced to texts with their ids."""
+    return {text: number for text, number in plain.items() if type(number) is int}
+
+
+def _clean_generation_config(plain: dict[str, Any]) -> dict[str, Any]:
     """generation_config.json reduced to the ids of the tokens that begin, end and pad."""
     return {
         key: value
@@ -165,3 +171,11 @@ def clean_generation_config(plain: dict[str, Any]) -> dict[str, Any]:
         if key.endswith("_token_id")
         and all(type(number) is int for number in (value if isinstance(value, list) else [value]))
     }
+
+
+_CLEANED = {
+    "tokenizer_config.json": _clean_tokenizer_config,
+    "special_tokens_map.json": _clean_special_tokens,
+    "added_tokens.json": _clean_added_tokens,
+    "generation_config.json": _clean_generation_config,
+}

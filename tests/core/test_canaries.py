@@ -19,6 +19,7 @@ from core.models.library import open_model, transformers
 from core.models.mirror import Mirror
 from core.spec.errors import Error
 from core.spec.request import ModelRef
+from tests.tiny import make
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".metadata", ".py")
 
@@ -167,17 +168,21 @@ def test_a_pickle_in_a_sharded_index_is_never_opened(
 
 
 def test_metadata_of_a_distributed_checkpoint_is_never_opened(
-    tiny: Callable[[str], Path], tmp_path: Path, canary: Path, files_opened: list[str]
+    tmp_path: Path, canary: Path, files_opened: list[str]
 ) -> None:
     """Shards under certain names make the library unpickle the file `.metadata` beside them."""
     from transformers.distributed.checkpoint import is_sharded_checkpoint
 
-    folder = tmp_path / "distributed"
-    shutil.copytree(tiny("llama"), folder)
-    shard = "shard-00000-model-00001-of-00001.safetensors"
-    (folder / "model.safetensors").rename(folder / shard)
-    places = dict.fromkeys(door.header.read(folder / shard), shard)
-    change(folder / "model.safetensors.index.json", metadata={}, weight_map=places)
+    folder = make("llama", tmp_path / "distributed", shard="200KB")
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    for number, name in enumerate(sorted(set(index["weight_map"].values())), 1):
+        shard = f"shard-00000-{name}"
+        (folder / name).rename(folder / shard)
+        assert number <= 2, "two shards are enough for the library to look for metadata"
+        index["weight_map"] = {
+            tensor: shard if file == name else file for tensor, file in index["weight_map"].items()
+        }
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / ".metadata").write_bytes(pickled(canary, wrapped=False))
     assert is_sharded_checkpoint(folder), "the trap is set"
     files_opened.clear()
@@ -278,19 +283,34 @@ def test_a_tokenizer_class_that_is_none_is_not_used(
     assert [file for file in files_opened if file.endswith(".bin")] == []
 
 
+PATH_KEYS = (
+    *("vocab_file", "merges_file", "tokenizer_file", "name_or_path", "_name_or_path", "vocab"),
+    *("special_tokens_map_file", "added_tokens_file", "chat_template_file", "spm_file", "merges"),
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "special_tokens_map.json", "config.json", "added_tokens.json"]
+)
+@pytest.mark.parametrize("family", ["llama", "gpt2", "bert"])
 def test_paths_in_json_files_are_not_followed(
-    folder: Path, tmp_path: Path, files_opened: list[str]
+    family: str,
+    name: str,
+    tiny: Callable[[str], Path],
+    tmp_path: Path,
+    files_opened: list[str],
 ) -> None:
-    secret = tmp_path / "secret.json"
-    secret.write_text("{}")
-    keys = ("vocab_file", "merges_file", "tokenizer_file", "name_or_path", "_name_or_path")
-    keys += ("special_tokens_map_file", "added_tokens_file", "chat_template_file", "spm_file")
-    change(folder / "tokenizer_config.json", **dict.fromkeys(keys, str(secret)))
-    change(folder / "config.json", **dict.fromkeys(keys, str(secret)))
-    change(folder / "generation_config.json", **dict.fromkeys(keys, str(secret)))
+    """A decoy that any tokenizer class could load lies outside the folder."""
+    folder, decoy = tmp_path / "model", tmp_path / "decoy.json"
+    shutil.copytree(tiny(family), folder)
+    shutil.copy(tiny("gemma") / "tokenizer.json", decoy)
+    change(folder / name, **dict.fromkeys(PATH_KEYS, str(decoy)))
     files_opened.clear()
-    open_model(ModelRef(str(folder)), device="cpu")
-    assert [file for file in files_opened if "secret" in file] == []
+    opened = open_model(ModelRef(str(folder)), device="cpu")
+    text = "Tom walked to the old house."
+    plain = open_model(ModelRef(str(tiny(family))), device="cpu")
+    assert opened.tokenizer(text)["input_ids"] == plain.tokenizer(text)["input_ids"]
+    assert [file for file in files_opened if "decoy" in file] == []
 
 
 def test_an_adapter_is_not_followed(folder: Path, canary: Path, files_opened: list[str]) -> None:
