@@ -187,6 +187,21 @@ def test_a_model_split_between_cpu_and_disk_answers_alike(
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.gpu
+def test_a_gpu_gets_the_stored_type_and_the_answer_of_the_cpu(tmp_path: Path) -> None:
+    folder = make("llama", tmp_path / "half", dtype="bfloat16")
+    model = open_model(ModelRef(str(folder)), device="cuda")
+    assert model.device == "cuda:0"
+    assert {(p.dtype, p.device.type) for p in model.module.parameters()} == {
+        (torch.bfloat16, "cuda")
+    }
+    exact = opened(folder)
+    ids = torch.tensor([exact.tokenizer(TEXT)["input_ids"]])
+    with torch.inference_mode():
+        there, here = model.module(ids.cuda()).logits.float().cpu(), exact.module(ids).logits
+    assert torch.nn.functional.cosine_similarity(there, here, dim=-1).min() > 0.99
+
+
 # --- refused before loading -----------------------------------------------------------------
 
 
