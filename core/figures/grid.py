@@ -13,7 +13,7 @@ from core.figures.wording import token
 MOST_TEXT_COLUMNS, MOST_TEXT_ROWS = 24, 16
 MOST_GAPS = 50
 MOST_LABELS = 48
-MOST_HOVERS = 6_000  # full hover lines are text, and text is what makes a figure heavy
+MOST_HOVERS = 2_000  # full hover lines are text, and text is what makes a figure heavy and slow
 LABEL = 12  # characters of a token on an axis
 
 

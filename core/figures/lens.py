@@ -188,7 +188,7 @@ def _line(result: LensResult, layer: int, t: int) -> str:
     says = ", ".join(
         f"“{token(piece, 12)}” {number(p)}"
         for piece, p in zip(
-            result.shown[layer][t][:5], result.top_probability[layer, t, :5], strict=False
+            result.shown[layer][t][:3], result.top_probability[layer, t, :3], strict=False
         )
     )
     return (
