@@ -4,6 +4,7 @@ Drawn with a seed, so two machines write the same bytes; drawn large enough that
 biases, caps, gates, windows and multipliers all change the answer.
 """
 
+import copy
 import zlib
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ def make(family: str, folder: Path, *, shard: str = "100MB", **changes: Any) -> 
     recipe = FAMILIES[family]
     folder.mkdir(parents=True, exist_ok=True)
     dtype = getattr(torch, changes.pop("dtype", "float32"))
-    config = getattr(transformers, recipe.config)(**{**recipe.fields, **changes})
+    # Copied: a configuration writes into the tables it is given.
+    fields = copy.deepcopy({**recipe.fields, **changes})
+    config = getattr(transformers, recipe.config)(**fields)
     with torch.random.fork_rng(devices=[]):
         model = getattr(transformers, recipe.model)(config)
     draw(model, seed=zlib.crc32(family.encode()))
