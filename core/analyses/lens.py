@@ -134,7 +134,11 @@ def _result(
         kl=stacked("kl"),
         embed_top_ids=embed.ids.numpy(),
         embed_top_logits=embed.logits.numpy(),
+        embed_top_probability=embed.probability.numpy(),
         embed_entropy=embed.entropy.numpy(),
+        embed_final_rank=embed.rank.numpy(),
+        embed_final_probability=embed.chosen.numpy(),
+        embed_kl=embed.kl.numpy(),
         random_entropy=stacked("entropy", noise),
         random_final_probability=stacked("chosen", noise),
     )

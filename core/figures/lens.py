@@ -32,6 +32,7 @@ class Shade:
     words: str  # title of the colour bar, with the unit
     scale: str
     read: Callable[[LensResult], np.ndarray]  # -> [layer, token]
+    embedding: Callable[[LensResult], np.ndarray]  # -> [token]
     limits: Callable[[LensResult], tuple[float, float]]
 
 
@@ -40,25 +41,29 @@ SHADES = {
         "probability of the layer's first choice",
         UNSIGNED,
         lambda r: r.top_probability[:, :, 0],
+        lambda r: r.embed_top_probability[:, 0],
         lambda _: (0.0, 1.0),
     ),
     "entropy": Shade(
         "entropy (nats)",
         SECOND_UNSIGNED,
         lambda r: r.entropy,
+        lambda r: r.embed_entropy,
         lambda r: (0.0, _whole(r.entropy, r.random_entropy, r.embed_entropy)),
     ),
     "rank": Shade(
         "rank of the final choice (0 = first)",
         UNSIGNED + "_r",
         lambda r: np.log10(1 + r.final_rank),
+        lambda r: np.log10(1 + r.embed_final_rank),
         lambda r: (0.0, max(3.0, _whole(np.log10(1 + r.final_rank)))),
     ),
     "kl": Shade(
         "KL(final ‖ layer) (nats)",
         SECOND_UNSIGNED,
         lambda r: r.kl,
-        lambda r: (0.0, _whole(r.kl)),
+        lambda r: r.embed_kl,
+        lambda r: (0.0, _whole(r.kl, r.embed_kl)),
     ),
 }
 
@@ -83,7 +88,7 @@ def figure(
     low, high = limits or shade.limits(result)
     few = n_tokens <= grid.MOST_TEXT_COLUMNS and n_layers <= grid.MOST_TEXT_ROWS
     cells = grid.cells(
-        np.concatenate([_embedding(result, colour), shade.read(result)]).astype("float32"),
+        np.concatenate([shade.embedding(result)[None], shade.read(result)]).astype("float32"),
         scale=shade.scale,
         limits=(low, high),
         hover=np.concatenate([_embedding_hover(result), _hover(result)]),
@@ -151,18 +156,18 @@ def _pieces(shown: Sequence[Sequence[Sequence[str]]]) -> np.ndarray:
     return np.array([[token(cell[0], most) for cell in row] for row in shown], dtype=object)
 
 
-def _embedding(result: LensResult, colour: str) -> np.ndarray:
-    """[1, token]. Only the entropy was measured at the embedding; else the row is empty."""
-    plain = np.full(len(result.tokens), np.nan)
-    return (result.embed_entropy if colour == "entropy" else plain)[None]
-
-
 def _embedding_hover(result: LensResult) -> np.ndarray:
     lines = [
         f"embedding · token {i} <b>{token(piece)}</b><br>says {escaped(quoted(*tops))}"
-        f"<br>entropy {number(entropy)} nats"
-        for i, (piece, tops, entropy) in enumerate(
-            zip(result.tokens, result.embed_shown, result.embed_entropy, strict=True)
+        f" {number(p)}<br>entropy {number(entropy)} nats"
+        for i, (piece, tops, p, entropy) in enumerate(
+            zip(
+                result.tokens,
+                result.embed_shown,
+                result.embed_top_probability[:, 0],
+                result.embed_entropy,
+                strict=True,
+            )
         )
     ]
     return np.array([lines], dtype=object)

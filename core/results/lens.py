@@ -35,6 +35,10 @@ class LensResult(Result):
     kl: np.ndarray  # [layer, token] nats, KL(final || layer)
     embed_top_ids: np.ndarray  # [token, k]
     embed_top_logits: np.ndarray  # [token, k]
+    embed_top_probability: np.ndarray  # [token, k]
     embed_entropy: np.ndarray  # [token]
+    embed_final_rank: np.ndarray  # [token]
+    embed_final_probability: np.ndarray  # [token]
+    embed_kl: np.ndarray  # [token]
     random_entropy: np.ndarray  # [layer, token] nats
     random_final_probability: np.ndarray  # [layer, token]

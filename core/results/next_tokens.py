@@ -1,11 +1,14 @@
 """What comes next: the most probable tokens of the clean, the clamped and the control run."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from core.results.base import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,13 @@ class NextTokens(Result):
     control_high: np.ndarray  # [candidate]
     entropy: np.ndarray  # [run] nats
     kl: np.ndarray  # [run] nats, KL(clean || run) at the position; control: mean over controls
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per candidate: its piece, id, and its probability in every run."""
+        import pandas as pd
+
+        columns = {run: self.probability[row] for row, run in enumerate(self.runs)}
+        table = {"piece": list(self.candidates), "id": self.ids, **columns}
+        if self.control_low.size:
+            table |= {"control_low": self.control_low, "control_high": self.control_high}
+        return pd.DataFrame(table)

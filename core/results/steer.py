@@ -1,11 +1,14 @@
 """Three texts side by side: clean, clamped and a random control of equal norm."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from core.results.base import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,21 @@ class SteerResult(Result):
     logprob_changed: np.ndarray  # [run, token] nats
     kl: np.ndarray  # [run, token] nats
     control_kl_mean: np.ndarray  # [control] mean KL per token over the clean text, other controls
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per token of each run: the piece, its log-probabilities and the KL, in nats."""
+        import pandas as pd
+
+        rows = [
+            {
+                "run": run,
+                "token": number,
+                "piece": piece,
+                "logprob_clean": float(self.logprob_clean[row, number]),
+                "logprob_changed": float(self.logprob_changed[row, number]),
+                "kl": float(self.kl[row, number]),
+            }
+            for row, (run, pieces) in enumerate(zip(self.runs, self.pieces, strict=True))
+            for number, piece in enumerate(pieces)
+        ]
+        return pd.DataFrame(rows)

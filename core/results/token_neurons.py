@@ -1,11 +1,14 @@
 """The strongest neurons of every layer at one token, and what they write."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from core.results.base import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,23 @@ class TokenNeurons(Result):
     write: np.ndarray  # [layer, k] |activation| x norm of the write vector, stream units
     random_write: np.ndarray  # [layer] mean of `write` over random neurons
     stack: str = ""  # "enc" when the layers are those of an encoder beside a decoder
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per neuron: its site, activation, peak, size of write and what it writes."""
+        import pandas as pd
+
+        prefix = f"{self.stack}." if self.stack else ""
+        layers, ranks = np.indices(self.neuron.shape).reshape(2, -1)
+        rows = [
+            {
+                "site": f"{prefix}L{layer}.neuron[{self.neuron[layer, rank]}]",
+                "activation": float(self.activation[layer, rank]),
+                "peak": float(self.peak[layer, rank]),
+                "write": float(self.write[layer, rank]),
+                "random_write": float(self.random_write[layer]),
+                "writes": " ".join(self.writes[layer][rank]),
+                "suppresses": " ".join(self.suppresses[layer][rank]),
+            }
+            for layer, rank in zip(layers.tolist(), ranks.tolist(), strict=True)
+        ]
+        return pd.DataFrame(rows)

@@ -169,3 +169,16 @@ def test_a_link_holds_text_model_and_clamps(stories: Loaded) -> None:
     assert work.prompt == "<b>&?=#"
     assert work.models == (stories.ref,)
     assert work.active() == tuple(changes)
+
+
+def test_tables_have_a_row_for_every_neuron_candidate_and_token(stories: Loaded) -> None:
+    clamp = [api.Clamp("L4.neuron[5]", 12.8)]
+    neurons = api.run("token_neurons", stories, text=TEXT, k=3)
+    assert list(neurons.to_frame()["site"][:2]) == [
+        f"L0.neuron[{neurons.neuron[0, 0]}]",
+        f"L0.neuron[{neurons.neuron[0, 1]}]",
+    ]
+    candidates = api.run("next_tokens", stories, text=TEXT, interventions=clamp)
+    assert len(candidates.to_frame()) == len(candidates.candidates)
+    texts = api.run("steer", stories, text=TEXT, interventions=clamp, new_tokens=4)
+    assert len(texts.to_frame()) == sum(map(len, texts.pieces))

@@ -89,7 +89,7 @@ def test_the_lens_is_read_upwards_with_the_embedding_below() -> None:
     (cells,) = fig.data
     assert list(cells.y) == list(range(-1, 8))
     np.testing.assert_array_equal(cells.z[1:], result.top_probability[:, :, 0])
-    assert np.isnan(cells.z[0]).all()  # not measured there: no colour, and not 0
+    np.testing.assert_allclose(cells.z[0], result.embed_top_probability[:, 0])
     low, high = fig.layout.yaxis.range
     assert low < high
     assert fig.layout.yaxis.ticktext[:2] == ("emb", "L0")

@@ -88,7 +88,11 @@ def lens(tokens: tuple[str, ...] = PLAIN, n_layers: int = 8, seed: int = 0) -> L
         kl=((1 - depth) * rng.uniform(2, 9, own.shape)).astype("float32"),
         embed_top_ids=embed,
         embed_top_logits=rng.normal(size=(n, k)).astype("float32"),
+        embed_top_probability=rng.uniform(0, 0.2, (n, k)).astype("float32"),
         embed_entropy=rng.uniform(6, 8, n).astype("float32"),
+        embed_final_rank=rng.integers(0, 500, n),
+        embed_final_probability=rng.uniform(0, 0.1, n).astype("float32"),
+        embed_kl=rng.uniform(2, 6, n).astype("float32"),
         random_entropy=rng.uniform(7.5, 8.2, own.shape).astype("float32"),
         random_final_probability=np.full(own.shape, 0.0004, "float32"),
     )
