@@ -29,6 +29,9 @@ QUIET = {
 }
 os.environ.update(QUIET)
 
+# (name, revision) -> folder: the hub is asked once for each while this process lives.
+_fetched: dict[tuple[str, str], Path] = {}
+
 
 class Progress(Protocol):
     """What long work reports to: `core.queue.Progress`."""
@@ -59,7 +62,10 @@ def resolve(ref: ModelRef, progress: Progress | None = None, device: str = "cpu"
             f"no model {shown(ref.name)}: expected {_embedded_names()}, the path of a folder, "
             "or a hub id such as 'owner/name'"
         )
-    return _fetch(ref, progress, device)
+    key = (ref.name, ref.revision)
+    if key not in _fetched or not (_fetched[key] / "config.json").is_file():
+        _fetched[key] = _fetch(ref, progress, device)
+    return _fetched[key]
 
 
 def _check_name(ref: ModelRef) -> None:

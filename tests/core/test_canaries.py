@@ -42,12 +42,6 @@ def canary(tmp_path: Path) -> Iterator[Path]:
     assert not path.exists(), "something ran that must never run"
 
 
-@pytest.fixture
-def folder(tiny: Callable[[str], Path], tmp_path: Path) -> Path:
-    shutil.copytree(tiny("llama"), tmp_path / "model")
-    return tmp_path / "model"
-
-
 _watched: list[str] | None = None
 
 

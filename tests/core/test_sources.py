@@ -195,6 +195,7 @@ def test_a_hub_model_is_fetched_without_pickles_and_code_and_found_again_offline
     asked: list[str] = []
     with hub.serving(offered, asked) as address:
         names = (("owner/good", ""), ("owner/pickles", ""), ("owner/nosuch", ""))
+        names += (("owner/good", ""),)
         answers, notes, torch_loaded = fetch(address, tmp_path / "cache", *names)
     wanted = ["config.json", "generation_config.json", "merges.txt", "model.safetensors"]
     assert answers[0] == [*wanted, "tokenizer.json", "tokenizer_config.json"]
@@ -205,6 +206,7 @@ def test_a_hub_model_is_fetched_without_pickles_and_code_and_found_again_offline
     assert notes[0][0] == 0
     assert notes[-1][1].startswith("fetching model.safetensors of owner/good")
     assert not torch_loaded
+    assert asked.count("GET /api/models/owner/good") == 1, "asked once, then remembered"
     answers, _, _ = fetch(address, tmp_path / "cache", ("owner/good", ""), ("owner/other", ""))
     assert "model.safetensors" in answers[0]
     assert "owner/other is not on this machine and the hub cannot be reached" in answers[1]
