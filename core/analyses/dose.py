@@ -21,6 +21,7 @@ from kernels.lens_topk import lens_topk
 STOPS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 N_CONTROLS = 4
 N_TARGETS = 6
+LEAST_GAIN = 0.01  # probability; less is no response anybody would use
 KL_LIMIT = 1.0  # nats per token: beyond it the text is usually no longer the model's own
 
 
@@ -128,8 +129,10 @@ def _targets(loaded: Loaded, change: Change, clean: Tensor, full: Tensor) -> tup
         words = known_ids(loaded)
         with loaded.busy():
             vector = neuron_writes(loaded, site.layer)[site.unit : site.unit + 1]  # type: ignore[operator]
+            vector = -vector if _strength(change) < 0 else vector
             _, top, _, _ = lens_topk(vector, reading_matrix(loaded), min(N_TARGETS, words), words)
-        return top[0].tolist(), "tokens the neuron writes most"
+        sign = " below zero" if _strength(change) < 0 else ""
+        return top[0].tolist(), f"tokens the neuron writes most{sign}"
     gain = (full.exp() - clean.exp()).mean(dim=0)
     return gain.topk(min(N_TARGETS, len(gain))).indices.tolist(), (
         "tokens the change raises most on this text"
@@ -158,7 +161,7 @@ def _response(
 def _band(
     stops: np.ndarray, probability: np.ndarray, kl: np.ndarray, base: float
 ) -> tuple[float, ...]:
-    """Lowest and highest stop that beats every control and the clean run without breaking text."""
-    beats = probability[:, 0] > np.maximum(probability[:, 1:].max(axis=1), base)
+    """Lowest and highest stop that gains a point over clean run and controls in whole text."""
+    beats = probability[:, 0] > np.maximum(probability[:, 1:].max(axis=1), base) + LEAST_GAIN
     usable = stops[beats & (kl[:, 0] < KL_LIMIT)]
     return (float(usable.min()), float(usable.max())) if len(usable) else ()

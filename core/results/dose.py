@@ -13,15 +13,17 @@ class DoseResult(Result):
     """Response of the next-token distribution to the strength of one tray item.
 
     `target` are the tokens watched: what the unit writes (neurons), else those the change
-    raises most. The usable band holds the stops where the targets' probability lies above
-    every control and the KL per token stays below `kl_limit`.
+    raises most. The usable band holds the stops where the targets' probability lies 0.01 above
+    the clean run and every control and the KL per token stays below `kl_limit`.
     """
 
     name: ClassVar[str] = "dose"
     site: str
     unit: float  # one step of `stop`, in activation units
     target: tuple[str, ...]
-    target_reason: str  # "tokens the neuron writes most" or "tokens the change raises most"
+    target_reason: (
+        str  # "tokens the neuron writes most[ below zero]" or "tokens the change raises most"
+    )
     n_tokens: int  # positions averaged over
     n_controls: int
     kl_limit: float

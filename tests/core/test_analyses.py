@@ -247,3 +247,14 @@ def test_the_scale_of_a_neuron_is_its_observed_maximum(stories: Loaded) -> None:
 
 def test_padding_rows_of_the_embedding_are_never_shown(stories: Loaded) -> None:
     assert known_ids(stories) == 512
+
+
+def test_a_neuron_held_below_zero_is_watched_at_the_other_end(stories: Loaded) -> None:
+    def watched(value: float) -> set[str]:
+        clamp = api.Clamp("L4.neuron[5]", value)
+        return set(api.run("dose", stories, text=TEXT, interventions=[clamp], unit=6.4).target)
+
+    assert not watched(6.4) & watched(-6.4)
+    below = api.run("dose", stories, text=TEXT, interventions=[api.Clamp("L4.neuron[5]", -6.4)])
+    assert below.target_reason.endswith("below zero")
+    assert below.probability[0] > below.probability[-1]
