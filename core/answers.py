@@ -27,6 +27,9 @@ MAX_NOTES = 20_000
 class Backend(Protocol):
     """What answers questions; `core.analyses`, or a stand-in in tests."""
 
+    def fetch(self, model: ModelRef, progress: Progress) -> None:
+        """Bring the model's files here. A download may take long; `progress` shows and stops it."""
+
     def answer(self, request: Request, progress: Progress) -> "Result":
         """Compute. May take minutes; `progress` stops it."""
 
@@ -80,6 +83,7 @@ def known(request: Request) -> "Result | None":
 def answer(request: Request, progress: Progress) -> "Result":
     """The answer, stored or computed now. In the worker only."""
     engine = backend()
+    engine.fetch(request.model, progress)
     # The stamp before the salt: if the files change between the two, the note is for a stamp
     # that no longer holds, and is not believed.
     stamp = engine.stamp(request.model)

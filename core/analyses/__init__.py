@@ -10,7 +10,12 @@ from core.models import door, pool, sources
 from core.results.base import Result
 from core.spec.request import ModelRef, Request
 
-__all__ = ["ANALYSES", "analysis", "answer", "salt", "stamp"]
+__all__ = ["ANALYSES", "analysis", "answer", "fetch", "salt", "stamp"]
+
+
+def fetch(model: ModelRef, progress: Progress) -> None:
+    """Bring the model's files here: nothing for a folder, a download for a new hub id."""
+    sources.resolve(model, progress)
 
 
 def answer(request: Request, progress: Progress) -> Result:

@@ -53,6 +53,9 @@ class Backend:
         self.files = "files 1"
         self.meanwhile: Callable[..., None] = lambda progress: None
 
+    def fetch(self, model, progress):
+        progress.check()
+
     def answer(self, request, progress):
         self.computed.append(request.prompts[0])
         self.meanwhile(progress)

@@ -203,3 +203,21 @@ def test_the_notes_are_bounded(monkeypatch):
     for i in range(5):
         notes.add(str(i), "stamp", "key")
     assert [notes.get(str(i)) is None for i in range(5)] == [True, True, False, False, False]
+
+
+def test_a_download_belongs_to_the_job_that_shows_and_stops_it(backend):
+    begun = threading.Event()
+
+    def slow(model, progress):
+        progress.step(0.5, "fetching")
+        begun.set()
+        while True:
+            progress.check()
+
+    backend.fetch = slow
+    job = jobs.submit(question())
+    assert begun.wait(LONG)
+    assert job.note == "fetching"
+    job.cancel()
+    assert job.state == "cancelled"
+    assert backend.computed == []

@@ -6,6 +6,7 @@ It stands where `core.analyses` stands: the jobs, the worker, the store and the 
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -64,6 +65,9 @@ class FakeEngine:
         self.hostile = False
         self.gate = threading.Event()  # cleared: nothing but cards is answered
         self.gate.set()
+
+    def fetch(self, model: ModelRef, progress: Progress) -> None:
+        progress.check()
 
     def salt(self, request: Request) -> str:
         return self.stamp(request.model)
@@ -160,6 +164,14 @@ def htmls(at: AppTest) -> list[str]:
 def notes(at: AppTest) -> list[str]:
     """The sentences in boxes: errors and hints."""
     return [body for body in htmls(at) if 'class="eido-note' in body]
+
+
+def field(at: AppTest, key: str) -> Any:
+    """The widget drawn by `state.field` under this key, whatever its version."""
+    kinds = ("number_input", "slider", "toggle", "text_input", "text_area", "selectbox")
+    found = [w for kind in kinds for w in at.get(kind) if str(w.key).rpartition("__")[0] == key]
+    assert len(found) == 1, f"{len(found)} widgets under {key}"
+    return found[0]
 
 
 def address(at: AppTest) -> dict[str, str]:
