@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -108,7 +109,11 @@ class Encoded:
             token_states(reader, labelled.ids, self.dictionary.layer)
         )
         self.largest = self.values.max(0).values
-        self.scores = score(self.values, labelled)
+        self.labelled = labelled
+
+    @cached_property
+    def scores(self) -> Scores:
+        return score(self.values, self.labelled)
 
     def features_for(self, labelled: Labelled, label: str) -> list[int]:
         """Features by F1 against a label on the first half, best first."""
