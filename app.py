@@ -12,9 +12,10 @@ from core.spec.workspace import DEFAULT_PROMPT, Workspace
 from pages.shared import pickers, state
 from pages.shared.frame import page
 from pages.shared.notices import code
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
 from pages.shared.sections import recents, tours
 from pages.shared.sections.depth import HELP
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import as_code
 
 STEER = "pages/steer.py"
@@ -32,7 +33,7 @@ def picture() -> None:
     if isinstance(result, LensResult):
         panel(
             result,
-            drawing.figure(result, look()),
+            drawn(drawing.figure, result),
             key="start_lens",
             title="What every layer would say next",
             help=HELP,

@@ -11,6 +11,11 @@ from core.spec.site import HEADS, Site, site
 KINDS = ("clamp", "scale", "ablate", "patch")
 
 
+def kind(change: Change) -> str:
+    """The word for what a change does: "clamp", "ablate", ..."""
+    return type(change).__name__.lower()
+
+
 def strength(change: Change) -> float | None:
     """The number that says how strong a change is; None where it has none."""
     match change:

@@ -1,6 +1,7 @@
 """Which models: slot A, slot B, and the card of each."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import streamlit as st
 
@@ -123,14 +124,14 @@ def form(slot: int, key: str) -> None:
     models = {str(model): model for model in known()}
     present = [str(model) for model in state.workspace().models]
     current = present[slot] if slot < len(present) and present[slot] in models else None
-    state.show(f"{key}_known", current)
-    st.selectbox(
+    state.field(
+        st.selectbox,
         "Known models",
         list(models),
         key=f"{key}_known",
+        value=current,
+        then=partial(_take_known, slot, models),
         placeholder="embedded or recent",
-        on_change=_take_known,
-        args=(slot, f"{key}_known", models),
     )
     if hosted():
         st.caption("This server offers its embedded models only.")
@@ -159,8 +160,8 @@ def _dtype_words(dtype: str) -> str:
     return dtype or "automatic: float32 on a CPU, as stored on a GPU"
 
 
-def _take_known(slot: int, key: str, models: dict[str, ModelRef]) -> None:
-    if (name := st.session_state[key]) in models:
+def _take_known(slot: int, models: dict[str, ModelRef], name: str | None) -> None:
+    if name in models:
         choose(slot, models[name])
 
 

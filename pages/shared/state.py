@@ -8,7 +8,8 @@ Plain objects in `st.session_state` survive everything; widgets only show and ch
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ _OWN = "_own_addresses"  # (page, query) pairs that `save` wrote
 _TOUCHED = "_touched"  # a callback or the page changed the workspace since the last load
 _NOTICE = "_notice"
 _KEPT = "_kept"
+_SHOWN = "_shown"  # key of a field: (its version, the value it shows)
 KEPT_STATES = 20
 
 
@@ -71,6 +73,45 @@ def attempt(step: Callable[..., None], *args: Any) -> None:
         say(str(fault))
 
 
+def field(
+    widget: Callable[..., Any],
+    label: str,
+    *args: Any,
+    key: str,
+    value: Any,
+    then: Callable[[Any], None],
+    width: int | Literal["stretch", "content"] = "stretch",
+    **options: Any,
+) -> None:
+    """Draw a widget that shows `value` and does not own it; `then(new)` when a person changes it.
+
+    A value put into a widget reaches the browser a moment later, and whatever the browser sends
+    in that moment (a panel that polls is enough) still holds the old value, as if a person had
+    set it. So a widget that has to show something else is drawn as a new one, under the next
+    version of its key; the old one's last words speak of a widget that is gone. The box around
+    it keeps the class `st-key-<key>`.
+    """
+    shown: dict[str, tuple[int, Any]] = st.session_state.setdefault(_SHOWN, {})
+    version, _ = shown.get(key, (0, None))
+    name = f"{key}__{version}"
+    if name in st.session_state and st.session_state[name] != value:
+        version += 1
+        name = f"{key}__{version}"
+    if name not in st.session_state:
+        st.session_state[name] = value
+    shown[key] = (version, value)
+    with st.container(key=key, width=width):
+        widget(label, *args, key=name, on_change=_tell, args=(key, version, then), **options)
+
+
+def _tell(key: str, version: int, then: Callable[[Any], None]) -> None:
+    # Streamlit calls back for a widget that is gone, and for one that came back, as well.
+    now, value = st.session_state[_SHOWN][key]
+    told = st.session_state[f"{key}__{version}"]
+    if version == now and told != value:
+        then(told)
+
+
 def bound(
     widget: Callable[..., Any], label: str, *args: Any, name: str, key: str = "", **options: Any
 ) -> Any:
@@ -79,23 +120,15 @@ def bound(
     Returns the value shown. A value outside `min_value` and `max_value`, from a link or
     another model, is moved to the nearest allowed one, in the workspace too.
     """
-    key = key or f"work_{name.replace('.', '_')}"
     value = found = _read(name)
     for option, bounding in (("min_value", max), ("max_value", min)):
         if options.get(option) is not None:
             value = bounding(options[option], value)
     if value != found:
         _put(_with(name, value))
-    show(key, value)
-    widget(label, *args, key=key, on_change=_take, args=(name, key), **options)
+    key = key or f"work_{name.replace('.', '_')}"
+    field(widget, label, *args, key=key, value=value, then=partial(_take, name), **options)
     return value
-
-
-def show(key: str, value: Any) -> None:
-    """Let the widget with this key show `value`; call before the widget is drawn."""
-    # Only when it differs: setting it again would overwrite what is being typed just now.
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
 
 
 def _read(name: str) -> Any:
@@ -111,8 +144,8 @@ def _with(name: str, value: Any) -> Workspace:
     return replace(work, **{rest: value})
 
 
-def _take(name: str, key: str) -> None:
-    set_workspace(_with(name, st.session_state[key]))
+def _take(name: str, value: Any) -> None:
+    set_workspace(_with(name, value))
 
 
 def query() -> dict[str, str]:

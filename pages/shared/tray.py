@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -12,7 +13,16 @@ from core.spec.request import ask
 from core.spec.site import Site
 from core.spec.workspace import TrayItem, Workspace
 from pages.shared import state
-from pages.shared.changes import KINDS, in_words, misfit, named, parse, strength, with_strength
+from pages.shared.changes import (
+    KINDS,
+    in_words,
+    kind,
+    misfit,
+    named,
+    parse,
+    strength,
+    with_strength,
+)
 from pages.shared.held import held
 from pages.shared.notices import code
 from pages.shared.pickers import card
@@ -107,17 +117,16 @@ def _cleared(work: Workspace) -> Workspace:
 
 def _item(index: int, item: TrayItem) -> None:
     """One line: what and where, on or off, remove; below it how strong."""
-    kind, place = type(item.change).__name__.lower(), item.change.site
+    place = item.change.site
     with st.container(
         horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False
     ):
-        state.show(f"clamp_{index}_on", item.on)
-        st.toggle(
-            f"{kind} {code(str(place))}",
+        state.field(
+            st.toggle,
+            code(str(place)),
             key=f"clamp_{index}_on",
-            on_change=_switch,
-            args=(index, place),
-            width="stretch",
+            value=item.on,
+            then=partial(_switch, index, place),
         )
         st.button(
             "✕",
@@ -129,7 +138,7 @@ def _item(index: int, item: TrayItem) -> None:
         )
     value = strength(item.change)
     if value is None:
-        st.caption(code(in_words(item.change)))
+        st.caption(f"{kind(item.change)}: {code(in_words(item.change))}")
     else:
         _strength(index, item, value)
     if problem := _misfit(item.change):
@@ -140,31 +149,30 @@ def _strength(index: int, item: TrayItem, value: float) -> None:
     """A slider in units of the site's observed maximum beside the exact number."""
     place = item.change.site
     unit = 1.0 if isinstance(item.change, Scale) else unit_of(item)
-    slider, exact = f"clamp_{index}_times", f"clamp_{index}_value"
     if unit > SMALLEST:
-        state.show(slider, min(REACH, max(-REACH, value / unit)))
-        st.slider(
+        state.field(
+            st.slider,
             f"{place} in multiples",
             -REACH,
             REACH,
+            key=f"clamp_{index}_times",
+            value=min(REACH, max(-REACH, value / unit)),
+            then=partial(_strengthen, index, place, unit),
             step=0.05,
             format="%.2f×",
-            key=slider,
             label_visibility="collapsed",
-            on_change=_strengthen,
-            args=(index, place, slider, unit),
         )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        state.show(exact, value)
-        st.number_input(
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        state.field(
+            st.number_input,
             f"{place} exact value",
+            key=f"clamp_{index}_value",
+            value=value,
+            then=partial(_strengthen, index, place, 1.0),
+            width=105,
             step=round(unit / 10, 4) if unit > 1e-3 else 0.1,
             format="%.4g",
-            key=exact,
             label_visibility="collapsed",
-            width=130,
-            on_change=_strengthen,
-            args=(index, place, exact, 1.0),
         )
         st.caption(_scale_words(item.change, value, unit))
 
@@ -172,24 +180,23 @@ def _strength(index: int, item: TrayItem, value: float) -> None:
 def _scale_words(change: Change, value: float, unit: float) -> str:
     match change:
         case Scale():
-            return "factor"
+            return "scale, factor"
         case Clamp() if unit > SMALLEST:
-            return f"{number(value / unit)} × max {number(unit)}"
+            return f"clamp, {number(value / unit)} × max {number(unit)}"
         case Clamp():
-            return "activation units"
-    return "× the direction"
+            return "clamp, activation units"
+    return "add, × the direction"
 
 
-def _switch(index: int, place: Site) -> None:
+def _switch(index: int, place: Site, on: bool) -> None:
+    if item := _at(index, place):
+        _replaced(index, place, replace(item, on=on))
+
+
+def _strengthen(index: int, place: Site, unit: float, value: float | None) -> None:
     item = _at(index, place)
-    if item:
-        _replaced(index, place, replace(item, on=bool(st.session_state[f"clamp_{index}_on"])))
-
-
-def _strengthen(index: int, place: Site, key: str, unit: float) -> None:
-    item, value = _at(index, place), st.session_state[key]
     if item and value is not None:
-        changed = with_strength(item.change, float(value) * unit)
+        changed = with_strength(item.change, value * unit)
         state.attempt(_replaced, index, place, replace(item, change=changed, on=True))
 
 

@@ -14,7 +14,7 @@ from core.spec.site import site
 from core.spec.workspace import Selection, TrayItem, Workspace
 from pages.shared.menu import MENU
 from tests.pages import fake
-from tests.pages.fake import FakeEngine, address, notes, settled, texts, visit
+from tests.pages.fake import FakeEngine, address, field, notes, settled, texts, visit
 
 
 @pytest.fixture(autouse=True)
@@ -158,43 +158,43 @@ def test_the_workspace_crosses_pages_and_menu_links_carry_it():
 def test_every_item_of_the_tray_is_named_by_its_site_and_kind():
     at = visit("status", query(FULL))
     labels = [toggle.label for toggle in at.toggle]
-    assert labels[0] == "clamp `L1.neuron[17]`"
-    assert [label.split()[0] for label in labels] == [
-        "clamp", "scale", "ablate", "add", "project", "patch",
-    ]  # fmt: skip
+    assert labels[0] == "`L1.neuron[17]`"
+    said = [caption.value.partition(",")[0].partition(":")[0] for caption in at.caption]
+    kinds = ["clamp", "scale", "ablate", "add", "project", "patch"]
+    assert [word for word in said if word in kinds] == kinds
     assert [toggle.value for toggle in at.toggle][:3] == [True, False, True]
 
 
 def test_the_slider_speaks_in_units_of_the_observed_maximum():
     at = visit("status", query(clamped(5.0, unit=2.0)))
-    assert at.slider(key="clamp_0_times").value == 2.5
+    assert field(at, "clamp_0_times").value == 2.5
     assert "2.5 × max 2" in texts(at)
-    at.slider(key="clamp_0_times").set_value(-1.5)
+    field(at, "clamp_0_times").set_value(-1.5)
     settled(at)
     assert work(at).active() == (Clamp(site("L1.neuron[0]"), -3.0),)
-    assert at.number_input(key="clamp_0_value").value == -3.0
+    assert field(at, "clamp_0_value").value == -3.0
 
 
 def test_the_number_goes_beyond_the_slider():
     at = visit("status", query(clamped(5.0)))
-    at.number_input(key="clamp_0_value").set_value(100.0)
+    field(at, "clamp_0_value").set_value(100.0)
     settled(at)
     assert work(at).active() == (Clamp(site("L1.neuron[0]"), 100.0),)
-    assert at.slider(key="clamp_0_times").value == 4.0
+    assert field(at, "clamp_0_times").value == 4.0
 
 
 def test_an_unknown_maximum_is_measured_and_the_link_stays_the_same(engine):
     work_ = replace(clamped(6.5), tray=(TrayItem(Clamp(site("L1.neuron[0]@2"), 6.5)),))
     at = visit("status", query(work_))
     assert [q.option("at") for q in engine.questions("scale")] == ["L1.neuron[0]"]
-    assert at.slider(key="clamp_0_times").value == pytest.approx(2.0)
+    assert field(at, "clamp_0_times").value == pytest.approx(2.0)
     assert f"2 × max {fake.UNIT}" in texts(at)
     assert address(at) == to_query(work_)
 
 
 def test_switching_one_off_keeps_it_in_the_tray():
     at = visit("status", query(clamped(1.0, 2.0)))
-    at.toggle(key="clamp_0_on").set_value(False)
+    field(at, "clamp_0_on").set_value(False)
     settled(at)
     assert [item.on for item in work(at).tray] == [False, True]
 
@@ -401,3 +401,23 @@ def test_work_is_noted_as_recent_once_it_is_something_of_its_own():
     (item,) = recent.work()
     assert item.page == "steer"
     assert "L1.neuron[17]" in item.title
+
+
+# --- widgets show the workspace and never own it -------------------------------------------
+
+
+def test_a_stale_value_from_the_browser_does_not_undo_a_change(monkeypatch):
+    """A poll that left the browser before the new value arrived still carries the old one."""
+    at = visit("steer", query(Workspace(selection=Selection(layer=2))))
+    old = field(at, "work_selection_layer").proto.id
+    field(at, "head_layer").set_value(5)  # shows in both fields
+    settled(at)
+    assert field(at, "work_selection_layer").value == 5
+    states = at._tree.get_widget_states()
+    stale = states.widgets.add()
+    stale.id, stale.int_value = old, 2
+    monkeypatch.setattr(at._tree, "get_widget_states", lambda: states)
+    at.run()
+    settled(at)
+    assert work(at).selection.layer == 5
+    assert address(at)["layer"] == "5"

@@ -14,7 +14,7 @@ from core.spec.workspace import Selection, TrayItem, Workspace
 from pages.shared.sections.neurons import ranked
 from pages.shared.sections.view import as_code, selected
 from tests.pages import fake, samples
-from tests.pages.fake import FakeEngine, address, notes, settled, texts, visit
+from tests.pages.fake import FakeEngine, address, field, notes, settled, texts, visit
 
 ANALYSES = ("next_tokens", "lens", "token_neurons", "attention", "head_effect", "steer")
 
@@ -98,7 +98,7 @@ def test_the_dose_can_be_had_of_any_clamp_with_a_strength(engine):
     )
     at = opened(replace(CLAMPED, tray=tray))
     assert [r.option("item") for r in engine.questions("dose")] == [2]
-    at.selectbox(key="dose_item").set_value(0)
+    field(at, "dose_item").set_value(0)
     settled(at)
     assert engine.questions("dose")[-1].option("unit") == 3.25
 
@@ -114,7 +114,7 @@ def test_ablations_alone_have_no_dose(engine):
 
 def test_the_selected_token_goes_into_the_questions_and_the_address(engine):
     at = opened(Workspace())
-    at.number_input(key="lens_token").set_value(2)
+    field(at, "lens_token").set_value(2)
     settled(at)
     assert address(at) == {"token": "2"}
     for analysis in ("next_tokens", "token_neurons", "head_effect"):
@@ -123,14 +123,14 @@ def test_the_selected_token_goes_into_the_questions_and_the_address(engine):
 
 def test_the_layer_and_the_head_go_into_the_question_about_attention(engine):
     at = opened(Workspace())
-    at.number_input(key="head_layer").set_value(3)
+    field(at, "head_layer").set_value(3)
     settled(at)
-    at.number_input(key="head_head").set_value(5)
+    field(at, "head_head").set_value(5)
     settled(at)
     last = engine.questions("attention")[-1]
     assert (last.option("layer"), last.option("head")) == (3, 5)
     assert address(at) == {"layer": "3", "head": "5"}
-    assert at.number_input(key="work_selection_layer").value == 3
+    assert field(at, "work_selection_layer").value == 3
 
 
 def test_a_selection_the_model_does_not_have_is_moved_into_it():
@@ -138,7 +138,7 @@ def test_a_selection_the_model_does_not_have_is_moved_into_it():
     assert work(at).selection.layer == 7
     assert work(at).selection.head == 5
     assert address(at)["layer"] == "7"
-    assert at.number_input(key="lens_token").value == len(samples.PLAIN) - 1
+    assert field(at, "lens_token").value == len(samples.PLAIN) - 1
 
 
 def test_the_card_of_a_cell_says_entropy_with_its_control():
@@ -152,7 +152,7 @@ def test_the_card_of_a_cell_says_entropy_with_its_control():
 
 def test_a_new_text_forgets_the_token_selected_in_the_old():
     at = opened(Workspace(selection=Selection(token=2, layer=3)))
-    at.text_input(key="prompt").set_value("Another text")
+    field(at, "prompt").set_value("Another text")
     settled(at)
     assert work(at).prompt == "Another text"
     assert work(at).selection == Selection(layer=3)
@@ -224,16 +224,16 @@ def test_no_text_is_one_sentence_and_examples_to_take(prompt):
 
 def test_a_very_long_text_is_shown_and_asked(engine):
     at = opened(Workspace())
-    at.text_input(key="prompt").set_value("word " * 20_000)
+    field(at, "prompt").set_value("word " * 20_000)
     settled(at)
     assert len(engine.questions("steer")[-1].prompts[0]) == 100_000
     assert set(address(at)) == {"kept"}
-    assert at.text_area(key="prompt_area").value == "word " * 20_000
+    assert field(at, "prompt_area").value == "word " * 20_000
 
 
 def test_several_lines_are_kept():
     at = opened(Workspace(prompt="one\ntwo"))
-    assert at.text_area(key="prompt_area").value == "one\ntwo"
+    assert field(at, "prompt_area").value == "one\ntwo"
 
 
 def test_hostile_tokens_reach_the_page_escaped(engine):
@@ -249,7 +249,7 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_and_the_frame_stays():
     at = opened(replace(CLAMPED, models=(ModelRef("/missing"),)))
     assert any("no folder" in note for note in notes(at))
     assert at.get("plotly_chart") == []
-    assert at.toggle(key="clamp_0_on").value is True
+    assert field(at, "clamp_0_on").value is True
     at.button(key="clamp_0_remove").click()
     settled(at)
     assert work(at).tray == ()

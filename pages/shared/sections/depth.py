@@ -10,7 +10,8 @@ from core.results.lens import LensResult
 from core.spec.request import Request
 from pages.shared import state
 from pages.shared.notices import sentence
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import LENS, PREDICTIONS, View, as_code
 
 HELP = (
@@ -46,7 +47,7 @@ def draw(view: View, grace: float) -> LensResult | None:
     colour = st.session_state.get("lens_colour") or "probability"
     panel(
         result,
-        drawing.figure(result, look(), colour=colour),
+        drawn(drawing.figure, result, colour=colour),
         key="lens",
         title="Logit lens",
         help=HELP,
@@ -81,10 +82,9 @@ def _inputs(result: LensResult, view: View) -> None:
             st.number_input, "Layer", name="selection.layer",
             min_value=0, max_value=len(result.shown) - 1, step=1, width=110,
         )  # fmt: skip
-        state.show("lens_token", view.token)
-        st.number_input(
-            "Token", min_value=0, max_value=len(view.tokens) - 1, step=1, width=110,
-            key="lens_token", on_change=_take_token,
+        state.field(
+            st.number_input, "Token", key="lens_token", value=view.token, then=_take_token,
+            min_value=0, max_value=len(view.tokens) - 1, step=1, width=110,
         )  # fmt: skip
         st.selectbox(
             "Colour", list(COLOURS), format_func=COLOURS.__getitem__, key="lens_colour",
@@ -92,8 +92,8 @@ def _inputs(result: LensResult, view: View) -> None:
         )  # fmt: skip
 
 
-def _take_token() -> None:
-    state.select(token=int(st.session_state["lens_token"]))
+def _take_token(token: int) -> None:
+    state.select(token=token)
 
 
 def _card(result: LensResult, layer: int, token: int) -> str:

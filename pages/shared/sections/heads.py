@@ -13,7 +13,8 @@ from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state, tray
 from pages.shared.notices import sentence
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
 from pages.shared.tokens import attention_strip
@@ -119,7 +120,7 @@ def _whole(result: AttentionResult) -> None:
         st.caption(f"Drawn for texts of up to {pattern_drawing.MOST} tokens.")
         return
     st.plotly_chart(
-        pattern_drawing.figure(result, look()), key="attention_map", alt="attention, query by key"
+        drawn(pattern_drawing.figure, result), key="attention_map", alt="attention, query by key"
     )
 
 
@@ -134,7 +135,7 @@ def _effect(view: View, grace: float) -> None:
     layer, head = _chosen(view)
     panel(
         result,
-        drawing.figure(result, look()),
+        drawn(drawing.figure, result),
         key="head_effect",
         title="What each head causes",
         help=EFFECT_HELP,

@@ -4,7 +4,8 @@ from core.figures import next_tokens as drawing
 from core.results.next_tokens import NextTokens
 from core.spec.request import Request
 from pages.shared.notices import sentence
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import PREDICTIONS, View, as_code
 
 HELP = (
@@ -34,7 +35,7 @@ def draw(view: View, grace: float) -> None:
     if isinstance(result, NextTokens):
         panel(
             result,
-            drawing.figure(result, look()),
+            drawn(drawing.figure, result),
             key="next",
             title="Fill-in prediction" if result.masked else "Next token",
             help=MASKED + HELP if result.masked else HELP,

@@ -16,7 +16,6 @@ EXAMPLES = (
     "The cat sat on the mat. The dog sat on the",
 )
 LONG = 160  # a longer text gets an area of several lines
-KEY = "prompt"
 
 
 def draw() -> None:
@@ -25,12 +24,13 @@ def draw() -> None:
     several = "\n" in text or len(text) > LONG or bool(st.session_state.get("prompt_lines_on"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # Two keys: a widget of another kind is another widget.
-        key = f"{KEY}_area" if several else KEY
-        state.show(key, text)
         if several:
-            st.text_area("Prompt", key=key, height=120, help=HELP, on_change=_take, args=(key,))
+            state.field(
+                st.text_area, "Prompt", key="prompt_area", value=text, then=use, height=120,
+                help=HELP,
+            )  # fmt: skip
         else:
-            st.text_input("Prompt", key=key, help=HELP, on_change=_take, args=(key,))
+            state.field(st.text_input, "Prompt", key="prompt", value=text, then=use, help=HELP)
         with st.popover("Continuation", icon=":material/edit_note:", key="continuation"):
             _continuation()
 
@@ -41,13 +41,8 @@ HELP = (
 )
 
 
-def _take(key: str) -> None:
-    """A new text: the token that was selected in the old one means nothing in it."""
-    use(str(st.session_state[key]))
-
-
 def use(text: str) -> None:
-    """Make this the prompt."""
+    """Make this the prompt; the token that was selected in the old one means nothing in it."""
     chosen: Selection = replace(state.workspace().selection, token=None)
     state.change(prompt=text, selection=chosen)
 

@@ -13,7 +13,8 @@ from core.spec.request import Request
 from pages.shared import state, tray
 from pages.shared.changes import named, strength
 from pages.shared.notices import code, sentence
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PREDICTIONS, TEXT, View, as_code
 from pages.shared.texts import streaming_texts, three_texts
@@ -99,7 +100,7 @@ def _changes(result: Any, request: Request) -> None:
     if isinstance(result, SteerResult):
         panel(
             result,
-            drawing.figure(result, look()),
+            drawn(drawing.figure, result),
             key="steer",
             title="How far the texts moved",
             help=CHANGE_HELP,
@@ -115,13 +116,22 @@ def doses(changes: tuple[Change, ...]) -> list[int]:
 
 def dose_question(view: View) -> Request | None:
     """The sweep of the chosen clamp; None when there is none, or its unit is not known yet."""
-    able = doses(view.changes)
-    if not able:
+    if not doses(view.changes):
         return None
-    item = st.session_state.get("dose_item")
-    item = item if item in able else able[-1]
+    item = _item(view)
     unit = _unit(view.changes[item])
     return view.ask("dose", item=item, unit=unit, seed=view.seed) if unit else None
+
+
+def _item(view: View) -> int:
+    """Number of the clamp whose strength is varied: the chosen one, else the last that can be."""
+    able = doses(view.changes)
+    chosen = st.session_state.get("_dose_item")
+    return chosen if chosen in able else able[-1]
+
+
+def _take_item(item: int) -> None:
+    st.session_state["_dose_item"] = item
 
 
 def _unit(change: Change) -> float:
@@ -135,9 +145,9 @@ def _dose(view: View, grace: float) -> None:
         st.caption("None of these clamps has a strength that could be varied.")
         return
     if len(able) > 1:
-        state.show("dose_item", st.session_state.get("dose_item", able[-1]))
-        st.selectbox(
-            "Clamp whose strength is varied", able, key="dose_item",
+        state.field(
+            st.selectbox, "Clamp whose strength is varied", able, key="dose_item",
+            value=_item(view), then=_take_item,
             format_func=lambda item: str(view.changes[item].site),
         )  # fmt: skip
     request = dose_question(view)
@@ -148,7 +158,7 @@ def _dose(view: View, grace: float) -> None:
     if isinstance(result, DoseResult):
         panel(
             result,
-            dose_drawing.figure(result, look()),
+            drawn(dose_drawing.figure, result),
             key="dose",
             title="Dose and response",
             help=DOSE_HELP,
