@@ -22,6 +22,9 @@ const LEAST_TYPE = 7;                             // pixels; smaller text in cel
 
 export default function (component) {
   const { data, setTriggerValue, parentElement } = component;
+  // Called again with every change of data, the clean-up only at the very end: so each call
+  // ends the one before, or its listeners and its ring would live on.
+  parentElement.eidoscopeStop?.();
   const live = parentElement.querySelector("[aria-live]");
   let gd = null;
   let cursor = data.picked;                       // [y, x] in the units of the axes
@@ -56,6 +59,11 @@ export default function (component) {
     if (rings.length || others.length !== (gd.layout.shapes ?? []).length) {
       window.Plotly.relayout(gd, { shapes: [...others, ...rings] });
     }
+  };
+  // A chart that is drawn anew in place comes without the ring.
+  const restore = () => {
+    const ringed = (gd.layout.shapes ?? []).some((s) => OWN.has(s.name));
+    if (data.picks && data.grid && !ringed) draw(data.picked, null);
   };
   const tidy = () => {
     for (const text of gd.querySelectorAll(".heatmap-label text")) {
@@ -113,7 +121,8 @@ export default function (component) {
   };
   const bind = () => {
     const found = document.querySelector(`.st-key-${CSS.escape(data.chart)} .js-plotly-plot`);
-    if (!found?.on || !found._fullLayout || found === gd) return;
+    if (!found?.on || !found._fullLayout) return;
+    if (found === gd) return restore();
     release();
     gd = found;
     gd.on("plotly_afterplot", tidy);
@@ -129,7 +138,8 @@ export default function (component) {
   };
   bind();
   const timer = setInterval(bind, 200);  // the chart mounts later, and again when it changes
-  return () => { clearInterval(timer); release(); };
+  parentElement.eidoscopeStop = () => { clearInterval(timer); release(); };
+  return parentElement.eidoscopeStop;
 }
 """
 
