@@ -85,7 +85,7 @@ def about() -> None:
     for note in found.notes:
         st.caption(code(note, 300))
     if found.about.strip():
-        st.code(found.about, language=None, wrap_lines=True, height=240)
+        st.code(found.about, language=None, wrap_lines=True)
 
 
 if st.session_state.pop("_open_steer", False):

@@ -82,7 +82,7 @@ def answers(now: status.Status) -> None:
 def models(now: status.Status) -> None:
     """The checks every loaded model was held to."""
     st.subheader("Models", anchor=False)
-    st.text("Loaded: " + (", ".join(map(shown_text, now.models)) or "none yet"))
+    st.text("In memory now: " + (", ".join(map(shown_text, now.models)) or "none"))
     for model in state.workspace().models:
         job = pickers.card_job(model)
         with st.container(border=True):
@@ -98,10 +98,13 @@ def models(now: status.Status) -> None:
 
 with page("status"):
     now = status.snapshot()
-    machine(now)
-    queue(now)
-    kernels(now)
-    answers(now)
+    left, right = st.columns(2, gap="large")
+    with left:
+        machine(now)
+        queue(now)
+    with right:
+        answers(now)
+        kernels(now)
     models(now)
     st.subheader("Versions", anchor=False)
     st.text(" · ".join(f"{name} {version or 'not installed'}" for name, version in now.versions))

@@ -59,10 +59,17 @@ def draw() -> None:
     for slot, letter in enumerate(SLOTS):
         model = models[slot] if slot < len(models) else None
         label = f"**{letter}** + compare with" if model is None else _label(letter, model)
-        with st.popover(label, width="stretch", key=f"picker_{letter}"):
+        # A new version of the popover is a closed one.
+        shut = st.session_state.get(f"_shut_{slot}", 0)
+        with (
+            st.container(key=f"picker_{letter}"),
+            st.popover(label, width="stretch", key=f"picker_{letter}__{shut}"),
+        ):
             if model is not None:
                 _about(slot, model)
             form(slot, key=f"pick_{letter}")
+    if (shown := st.session_state.pop("_card_of", None)) in models:
+        model_card(shown)
 
 
 def _label(letter: str, model: ModelRef) -> str:
@@ -84,10 +91,20 @@ def _about(slot: int, model: ModelRef) -> None:
     else:
         st.caption(f"working: {shown_text(job.note) or 'reading the files'}")
     with st.container(horizontal=True):
-        if job.state == "done" and st.button("Model card", key=f"card_{slot}"):
-            model_card(model)
+        if job.state == "done":
+            st.button("Model card", key=f"card_{slot}", on_click=_show_card, args=(slot, model))
         if slot:
             st.button("Stop comparing", key=f"drop_{slot}", on_click=_drop, args=(slot,))
+
+
+def _show_card(slot: int, model: ModelRef) -> None:
+    st.session_state["_card_of"] = model
+    _shut(slot)
+
+
+def _shut(slot: int) -> None:
+    """Close the picker's popover, which would stay open above what it led to."""
+    st.session_state[f"_shut_{slot}"] = st.session_state.get(f"_shut_{slot}", 0) + 1
 
 
 def summary(found: CardResult) -> str:
@@ -192,6 +209,7 @@ def _settle(slot: int) -> None:
         del _candidates()[slot]
         models = state.workspace().models
         state.change(models=(*models[:slot], model, *models[slot + 1 :]))
+        _shut(slot)
 
 
 def _candidate(slot: int) -> None:
@@ -229,11 +247,7 @@ def model_card(model: ModelRef) -> None:
         return
     st.markdown(f"{code(found.model, 120)} {size_line(found)}")
     st.caption(summary(found))
-    st.dataframe(
-        {"size": list(found.sizes), "value": list(found.sizes.values())},
-        hide_index=True,
-        height="content",
-    )
+    st.dataframe([dict(found.sizes)], hide_index=True, height="content")
     st.markdown("**Checks made when it was loaded**")
     checks(found)
     if found.unavailable:

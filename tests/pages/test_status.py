@@ -15,7 +15,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def test_every_part_of_the_machinery_is_spoken_of():
     at = visit("status")
     titles = [heading.value for heading in at.subheader]
-    assert titles == ["Machine", "Queue", "Kernels", "Store", "Models", "Versions"]
+    assert titles == ["Machine", "Queue", "Store", "Kernels", "Models", "Versions"]
     assert "Nothing is being worked on." in texts(at)
     assert "streamlit" in texts(at)
 

@@ -20,7 +20,7 @@ def draw() -> None:
         return
     st.subheader("Recent work", anchor=False)
     for item in items:
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
             if st.button("Open", key=f"recent_{item.tab}"):
                 state.attempt(_open, item)
                 st.rerun()  # it could not be opened: the sentence stands at the top

@@ -7,7 +7,7 @@ import streamlit as st
 from core.spec.interventions import Ablate
 from core.spec.links import to_query
 from core.spec.site import site
-from core.spec.workspace import TrayItem, Workspace
+from core.spec.workspace import Selection, TrayItem, Workspace
 
 STEER = "pages/steer.py"
 
@@ -27,6 +27,15 @@ TOURS = (
         "The logit lens from the bottom row upwards: the layer from which on the first choice "
         "stays what the model says in the end.",
         Workspace(prompt="Once upon a time there was a little"),
+    ),
+    Tour(
+        "Copying from before",
+        "The name was said before. Find the heads without which the answer is lost, and see "
+        "where they look: a weight alone would not tell.",
+        Workspace(
+            prompt="Lily met Max in the park. Tom was sad. Lily met",
+            selection=Selection(layer=4, head=2),
+        ),
     ),
     Tour(
         "One part less",
