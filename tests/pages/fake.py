@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import pytest
@@ -20,7 +20,11 @@ from core.results.base import Result
 from core.results.card import CardResult
 from core.results.scale import ScaleResult
 from core.spec.errors import Error
+from core.spec.interventions import Ablate, Add, Clamp, Patch, Project, Scale
+from core.spec.links import to_query
 from core.spec.request import ModelRef, Request
+from core.spec.site import site
+from core.spec.workspace import Selection, TrayItem, Workspace
 from core.store import store
 from tests.pages import samples
 
@@ -133,6 +137,17 @@ def visit(page: str = "steer", address: str = "") -> AppTest:
     return settled(at.run())
 
 
+def query(work: Workspace) -> str:
+    """The address of this state, as `visit` takes it."""
+    return "?" + urlencode(to_query(work))
+
+
+def work(at: AppTest) -> Workspace:
+    """What the visitor has chosen."""
+    found: Workspace = at.session_state["_workspace"]
+    return found
+
+
 def settled(at: AppTest, seconds: float = 20.0) -> AppTest:
     """The page once nothing is being worked on any more. A fault on it fails the test."""
     deadline = time.monotonic() + seconds
@@ -178,3 +193,29 @@ def address(at: AppTest) -> dict[str, str]:
     """The query the address bar shows."""
     found = {name: at.query_params[name] for name in at.query_params}
     return {name: value[0] if isinstance(value, list) else value for name, value in found.items()}
+
+
+def clamped(*values: float, unit: float = 2.0) -> Workspace:
+    """A workspace with a clamp on neuron 0, 1, ... of layer 1."""
+    items = [
+        TrayItem(Clamp(site(f"L1.neuron[{n}]"), value), unit=unit) for n, value in enumerate(values)
+    ]
+    return Workspace(tray=tuple(items))
+
+
+FULL = Workspace(
+    models=(ModelRef("embedded"), ModelRef("embedded-small")),
+    prompt="A & B = <b>C</b>?",
+    selection=Selection(token=2, layer=3, head=1, neuron=9),
+    tray=(
+        TrayItem(Clamp(site("L1.neuron[17]"), 8.5), unit=3.5),
+        TrayItem(Scale(site("L2.head[1]"), 0.5), on=False),
+        TrayItem(Ablate(site("L0.mlp_out"), "mean")),
+        TrayItem(Add(site("L3.resid_post"), (0.5, -0.25), 4.0)),
+        TrayItem(Project(site("L3.resid_post"), (1.0, 0.0))),
+        TrayItem(Patch(site("L2.resid_pre"), "another text")),
+    ),
+    seed=7,
+    temperature=0.7,
+    new_tokens=20,
+)

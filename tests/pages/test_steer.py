@@ -1,20 +1,18 @@
 """The Steer page on a made-up engine: what it asks, what it shows, what it does with faults."""
 
 from dataclasses import replace
-from urllib.parse import urlencode
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.spec.interventions import Ablate, Clamp
-from core.spec.links import to_query
 from core.spec.request import ModelRef
 from core.spec.site import site
 from core.spec.workspace import Selection, TrayItem, Workspace
 from pages.shared.sections.neurons import ranked
 from pages.shared.sections.view import as_code, selected
 from tests.pages import fake, samples
-from tests.pages.fake import FakeEngine, address, field, notes, settled, texts, visit
+from tests.pages.fake import FakeEngine, address, field, notes, query, settled, texts, visit, work
 
 ANALYSES = ("next_tokens", "lens", "token_neurons", "attention", "head_effect", "steer")
 
@@ -24,13 +22,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return fake.install(monkeypatch)
 
 
-def opened(work: Workspace) -> AppTest:
-    return visit("steer", "?" + urlencode(to_query(work)))
-
-
-def work(at: AppTest) -> Workspace:
-    found: Workspace = at.session_state["_workspace"]
-    return found
+def opened(state: Workspace) -> AppTest:
+    return visit("steer", query(state))
 
 
 CLAMPED = Workspace(tray=(TrayItem(Clamp(site("L5.neuron[77]"), 6.5), unit=3.25),))
