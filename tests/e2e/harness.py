@@ -194,7 +194,14 @@ class Chromium:
         self._stack.close()
 
     def open(self, url: str, *, width: int = 1400, height: int = 900, dark: bool = False) -> "Page":
-        """A new visitor: own cookies, own session. Returns when the first run has ended."""
+        """A new visitor at this address. One run has ended; see `wait_answers` for the rest."""
+        page = self.new_page(width=width, height=height, dark=dark)
+        page.goto(url, wait_until="domcontentloaded")
+        page.wait_for_function(_IDLE, timeout=self._patience * 1000)
+        return page
+
+    def new_page(self, *, width: int = 1400, height: int = 900, dark: bool = False) -> "Page":
+        """An empty page of a new visitor: own cookies, own session."""
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
@@ -208,9 +215,6 @@ class Chromium:
         page.on("requestfailed", self._on_failed)
         page.on("response", self._on_response)
         page.on("dialog", self._on_dialog)
-        page.goto(url, wait_until="domcontentloaded")
-        # One run has ended; answers may still be worked out, see `wait_answers`.
-        page.wait_for_function(_IDLE, timeout=self._patience * 1000)
         return page
 
     def problems(self) -> list[str]:

@@ -10,12 +10,14 @@ RUNS = ("clean", "clamped", "control")
 
 
 def texts(page: Page) -> dict[str, str]:
-    """The continuations on the page by run, as shown."""
+    """The continuations on the page by run, as shown, without the prompt in front of them."""
     cards = page.locator(".st-key-texts section")
-    return {
-        str(card.get_attribute("aria-label")): "".join(card.locator(".token").all_inner_texts())
-        for card in cards.all()
-    }
+    return {str(card.get_attribute("aria-label")): _written(card) for card in cards.all()}
+
+
+def _written(card: Any) -> str:
+    prompt = str(card.locator(".prompt").text_content())
+    return str(card.locator(".body").text_content()).removeprefix(prompt)
 
 
 def wait_texts(page: Page, *runs: str) -> dict[str, str]:

@@ -26,11 +26,12 @@ def test_from_the_start_page_to_a_clamped_text_and_back(visit):
     click_cell(page, "lens_chart", row=2, column=3)
     expect(page.locator(".eido-card")).to_contain_text("L2.resid_post@3")
     expect(page).to_have_url(re.compile("token=3.*layer=2"))
+    wait_answers(page)
 
     site = steering.clamp_listed_neuron(page)
     steering.wait_texts(page, *steering.RUNS)
     unit = float(steering.number(page, "clamp_0_value").input_value())
-    steering.set_number(page, "clamp_0_value", round(4 * unit))
+    steering.set_number(page, "clamp_0_value", 4 * unit)
     expect(page.locator(".st-key-texts section[aria-label=clamped] .head")).to_contain_text(site)
     three = steering.wait_texts(page, *steering.RUNS)
     assert three["clean"] == clean["clean"]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,7 @@ from core.spec.links import link
 from core.spec.site import Site
 from core.spec.workspace import Selection, TrayItem, Workspace
 from tests.e2e import steering
+from tests.e2e.conftest import Visit
 from tests.e2e.harness import click_cell, element, wait_answers, wait_chart
 
 pytestmark = pytest.mark.e2e
@@ -28,8 +30,9 @@ CLAMPED = Workspace(
 )
 
 
-def open_clamped(visit, work: Workspace = CLAMPED, **how) -> Page:
-    page = visit(link("steer", work), **how)
+def open_clamped(visit: Visit, **how: Any) -> Page:
+    """The view of `CLAMPED`, with its three texts written."""
+    page: Page = visit(link("steer", CLAMPED), **how)
     steering.wait_texts(page, *steering.RUNS)
     return page
 
@@ -49,7 +52,7 @@ def test_a_link_in_a_cold_browser_restores_the_exact_view(visit):
     steering.clamp_listed_neuron(first, row=1)
     steering.wait_texts(first, *steering.RUNS)
     expect(first).to_have_url(re.compile("token=3.*w=1"))
-    second = visit(first.url.partition("/steer")[1] + first.url.partition("/steer")[2])
+    second = visit("".join(first.url.partition("/steer")[1:]))
     steering.wait_texts(second, *steering.RUNS)
     assert steering.shown(second) == steering.shown(first)
     assert second.url == first.url
@@ -136,7 +139,6 @@ def test_a_hostile_prompt_is_text(visit):
         ("/steer?layer=many", "layer"),
         ("/steer?token=-3", "token"),
         ("/steer?model=" + quote("no such model"), "no such model"),
-        ("/steer?text=", "prompt"),
         ("/steer?text=" + "a%20" * 1_500, "tokens"),
     ],
 )
@@ -148,6 +150,13 @@ def test_a_link_that_cannot_be_followed_gives_a_sentence(visit, address, named):
     # Everything else keeps working.
     steering.tray(page).get_by_role("link", name="Status").click()
     expect(page.get_by_role("heading", name="Status", exact=True)).to_be_visible()
+
+
+def test_an_empty_prompt_is_the_start_token_alone(visit):
+    page = visit("/steer?text=")
+    wait_answers(page)
+    assert steering.tokens(page) == ["<s>"]
+    assert element(page, "prompt").get_by_role("textbox").input_value() == ""
 
 
 def test_nothing_is_cut_off_in_a_narrow_window(visit):
@@ -162,10 +171,13 @@ def test_nothing_is_cut_off_in_a_narrow_window(visit):
     bar = element(page, "tray_bar")
     expect(bar).to_be_visible()
     expect(bar).to_contain_text("L2.neuron[17]")
-    boxes = [card.bounding_box() for card in page.locator(".st-key-texts section").all()]
-    assert len({round(box["x"]) for box in boxes}) == 1
-    assert [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
-    assert all(box["width"] <= 420 for box in boxes)
+    left, top, width = page.locator(".st-key-texts section").evaluate_all(
+        """cards => ['x', 'y', 'width'].map(
+             side => cards.map(card => Math.round(card.getBoundingClientRect()[side])))"""
+    )
+    assert len(set(left)) == 1  # one below the other
+    assert top == sorted(set(top))
+    assert max(width) <= 420
 
 
 def test_the_dark_theme_is_dark_everywhere(visit):

@@ -1,0 +1,1 @@
+"""How fast Eidoscope is, measured beside its peers. `make bench`."""

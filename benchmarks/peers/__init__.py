@@ -1,0 +1,1 @@
+"""The candidates of the benchmarks, each in its own process and environment."""

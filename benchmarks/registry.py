@@ -1,0 +1,11 @@
+"""The benchmarks, one line each."""
+
+from collections.abc import Callable
+
+from benchmarks import forward, interaction
+from benchmarks.report import Report
+
+BENCHMARKS: dict[str, Callable[..., Report]] = {
+    "forward": forward.run,
+    "interaction": interaction.run,
+}
