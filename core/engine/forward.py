@@ -216,15 +216,20 @@ def _logits(loaded: Loaded, output: Any, logits: Logits, rows: Rows) -> Tensor |
     return answer
 
 
+def finite(values: Tensor) -> bool:
+    """Is every value finite? The sum tells at once; only one that overflows needs the long way."""
+    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
+
+
 def _refuse_not_finite(
     logits: Tensor | None,
     values: dict[Site, Tensor],
     changes: Sequence[Sequence[Intervention]],
     loaded: Loaded,
 ) -> None:
-    where = "the logits" if logits is not None and not torch.isfinite(logits).all() else ""
+    where = "the logits" if logits is not None and not finite(logits) else ""
     if not where:
-        where = next((str(s) for s, v in values.items() if not torch.isfinite(v).all()), "")
+        where = next((str(site) for site, value in values.items() if not finite(value)), "")
     if not where:
         return
     causes = list(dict.fromkeys(str(change.site) for each in changes for change in each))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.engine.apply import Moment
-from core.engine.forward import Changes, sources
+from core.engine.forward import Changes, finite, sources
 from core.engine.hooks import Check, Plan, armed
 from core.engine.rows import Rows, repeated
 from core.models.loaded import Loaded
@@ -126,7 +126,7 @@ def _room(loaded: Loaded, rows: Rows) -> int:
 
 
 def _finite(logits: Tensor, plan: Plan, loaded: Loaded) -> Tensor:
-    if torch.isfinite(logits).all():
+    if finite(logits):
         return logits
     causes = dict.fromkeys(str(one.site) for each in plan.change for one in each)
     raise Error(
