@@ -29,7 +29,7 @@ def _gpt2(**more: Any) -> Recipe:
 
 
 def _neox(parallel: bool) -> Recipe:
-    fields = {"vocab_size": 304, "hidden_size": 36, "num_hidden_layers": 3}
+    fields: dict[str, Any] = {"vocab_size": 304, "hidden_size": 36, "num_hidden_layers": 3}
     fields |= {"num_attention_heads": 3, "intermediate_size": 80, "max_position_embeddings": 64}
     fields |= {"rope_parameters": PARTIAL, "use_parallel_residual": parallel, "eos_token_id": 0}
     return Recipe("GPTNeoXConfig", "GPTNeoXForCausalLM", "neox", fields)
@@ -37,7 +37,7 @@ def _neox(parallel: bool) -> Recipe:
 
 def _gated(stem: str, tokenizer: str, **more: Any) -> Recipe:
     """The Llama shape: rotary, RMS norms, gated MLP, six query heads share two keys."""
-    fields = {"vocab_size": 304, "hidden_size": 36, "intermediate_size": 56}
+    fields: dict[str, Any] = {"vocab_size": 304, "hidden_size": 36, "intermediate_size": 56}
     fields |= {"num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2}
     fields |= {"max_position_embeddings": 64, "rope_parameters": ROPE, **IDS}
     return Recipe(f"{stem}Config", f"{stem}ForCausalLM", tokenizer, {**fields, **more})
@@ -75,7 +75,13 @@ def _encoder(stem: str, tokenizer: str, **more: Any) -> Recipe:
 
 
 def _t5(projection: str, tied: bool) -> Recipe:
-    fields = {"vocab_size": 128, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2}
+    fields: dict[str, Any] = {
+        "vocab_size": 128,
+        "d_model": 32,
+        "d_kv": 8,
+        "d_ff": 48,
+        "num_layers": 2,
+    }
     fields |= {"num_decoder_layers": 3, "num_heads": 3, "relative_attention_num_buckets": 8}
     fields |= {"relative_attention_max_distance": 16, "decoder_start_token_id": 0}
     fields |= {"feed_forward_proj": projection, "tie_word_embeddings": tied}
