@@ -105,6 +105,8 @@ with page("steer") as work:
     loading = pickers.card_job(work.models[0])
     if loading.state == "failed":
         sentence(f"{work.models[0]}: {loading.error}")
+        again = pickers.load_again
+        st.button("Try again", key="load_again", on_click=again, args=(work.models[0],))
     elif view := view_of(work, patience):
         ask_ahead(view)
         draw(view, patience)

@@ -33,6 +33,11 @@ def card_job(model: ModelRef) -> Job:
     return held(card_request(model))
 
 
+def load_again(model: ModelRef) -> None:
+    """Forget that the model could not be loaded."""
+    ask_again(card_request(model))
+
+
 def card(model: ModelRef) -> CardResult | None:
     """What is known about the model, None while it loads or when it cannot be loaded."""
     job = card_job(model)
@@ -193,7 +198,7 @@ def _take_named(slot: int, key: str) -> None:
 def choose(slot: int, model: ModelRef) -> None:
     """Load the model; it takes the slot once it has loaded, so a bad name costs nothing."""
     if card_job(model).state == "failed":
-        ask_again(card_request(model))
+        load_again(model)
     _candidates()[slot] = model
 
 

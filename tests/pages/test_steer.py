@@ -181,16 +181,19 @@ def test_a_neuron_is_clamped_to_its_observed_maximum_with_its_own_sign(monkeypat
     state: dict[str, object] = {}
     monkeypatch.setattr("streamlit.session_state", state)
     result = samples.token_neurons()
-    for layer, rank in ((7, 0), (0, 1)):
-        neurons._clamp(result, layer, rank)
-    found = state["_workspace"]
-    assert isinstance(found, Workspace)
-    for item, place in zip(found.tray, ((7, 0), (0, 1)), strict=True):
+    lowest, highest = (
+        divmod(int(i), result.activation.shape[1])
+        for i in (result.activation.argmin(), result.activation.argmax())
+    )
+    assert result.activation[lowest] < 0 < result.activation[highest]
+    for place, sign in ((lowest, -1), (highest, 1)):
+        neurons._clamp(result, *place)
+        found = state["_workspace"]
+        assert isinstance(found, Workspace)
         peak = float(result.peak[place])
-        assert item.unit == peak
-        assert item.change == Clamp(
-            site(f"L{place[0]}.neuron[{result.neuron[place]}]"),
-            peak if result.activation[place] > 0 else -peak,
+        assert found.tray[-1].unit == peak
+        assert found.tray[-1].change == Clamp(
+            site(f"L{place[0]}.neuron[{result.neuron[place]}]"), sign * peak
         )
 
 
@@ -246,6 +249,15 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_and_the_frame_stays():
     at.button(key="clamp_0_remove").click()
     settled(at)
     assert work(at).tray == ()
+
+
+def test_loading_can_be_tried_again_once_the_folder_is_there(engine, monkeypatch):
+    at = opened(Workspace(models=(ModelRef("/missing"),)))
+    monkeypatch.setattr(engine, "stamp", lambda model: "there now")
+    at.button(key="load_again").click()
+    settled(at)
+    assert notes(at) == []
+    assert len(at.get("plotly_chart")) == 3
 
 
 def test_a_clamp_without_a_place_is_left_out_of_every_question(engine):

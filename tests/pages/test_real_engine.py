@@ -1,0 +1,68 @@
+"""Steer with the real engine on an embedded model: bad input is one sentence, the rest works."""
+
+import pytest
+import streamlit as st
+
+from core.home import EMBEDDED
+from core.spec.interventions import Ablate, Clamp, Scale
+from core.spec.request import ModelRef
+from core.spec.site import site
+from core.spec.workspace import TrayItem, Workspace
+from tests.pages.fake import notes, query, settled, texts, visit
+
+SMALL = "embedded-small"
+pytestmark = pytest.mark.skipif(
+    not (EMBEDDED / SMALL / "config.json").exists(), reason=f"assets/models/{SMALL} is not built"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_answers() -> None:
+    st.cache_resource.clear()  # every visitor of a test run has the same session id
+
+
+def opened(prompt: str = "The cat", *items: TrayItem, name: str = SMALL):
+    return visit("steer", query(Workspace((ModelRef(name),), prompt, tray=items)))
+
+
+def test_every_view_is_drawn_with_clamps_of_several_kinds():
+    at = opened(
+        "The cat sat",
+        TrayItem(Clamp(site("L1.neuron[3]"), 2.0)),
+        TrayItem(Scale(site("L0.mlp_out"), 0.5)),
+        TrayItem(Ablate(site("L1.head[0]"), "mean")),
+    )
+    assert notes(at) == []
+    assert len(at.get("plotly_chart")) == 5
+    assert "L1.neuron[3] = 2" in texts(at)
+    assert "× max" in texts(at)  # the slider found its unit by itself
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "word " * 20_000, "</s></s>"], ids=["empty", "100,000 characters", "special"]
+)
+def test_a_text_that_cannot_be_read_is_at_most_one_sentence(prompt):
+    at = opened(prompt)
+    said = [note for note in notes(at) if "eido-error" in note]
+    assert len(said) <= 1
+    assert "Something went wrong" not in " ".join(said)
+    assert at.title[0].value == "Steer"
+
+
+def test_a_site_no_check_of_the_page_knows_is_a_sentence_and_switching_it_off_heals():
+    at = opened("The cat", TrayItem(Clamp(site("L1.resid_post.feature[none:3]"), 1.0)))
+    assert len(notes(at)) == 1
+    assert "Something went wrong" not in notes(at)[0]
+    at.button(key="tray_off").click()
+    settled(at)
+    assert notes(at) == []
+    assert len(at.get("plotly_chart")) == 3
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "no such name", "../..", "x" * 500])
+def test_a_model_that_does_not_exist_is_one_sentence(name):
+    at = opened(name=name)
+    said = " ".join(notes(at))
+    assert said
+    assert "Something went wrong" not in said
+    assert at.get("plotly_chart") == []
