@@ -53,6 +53,18 @@ def in_words(change: Change) -> str:
             return f"as in “{source[:24]}”"
 
 
+def detail(change: Change) -> str:
+    """What else there is to say of a change without a strength: "to mean", its source."""
+    match change:
+        case Ablate(to=to):
+            return f"to {to}"
+        case Project(direction=direction):
+            return f"a direction of {len(direction):,} numbers"
+        case Patch(source=source):
+            return source
+    return ""
+
+
 def named(change: Change) -> str:
     """A change in one line of text: "L3.neuron[812] = 8"."""
     return f"{change.site} {in_words(change)}"

@@ -15,7 +15,7 @@ from core.spec.workspace import TrayItem, Workspace
 from pages.shared import state
 from pages.shared.changes import (
     KINDS,
-    in_words,
+    detail,
     kind,
     misfit,
     named,
@@ -138,7 +138,7 @@ def _item(index: int, item: TrayItem) -> None:
         )
     value = strength(item.change)
     if value is None:
-        st.caption(f"{kind(item.change)}: {code(in_words(item.change))}")
+        st.caption(f"{kind(item.change)}: {code(detail(item.change))}")
     else:
         _strength(index, item, value)
     if problem := _misfit(item.change):
