@@ -75,6 +75,10 @@ class Progress:
             self._between()
             self.check()
 
+    def tell(self, note: str) -> None:
+        """A few words in the middle of something: never gives way, never raises."""
+        self._work.note = note
+
     def publish(self, partial: Any) -> None:
         """Show a first part of the answer; plain data that is not changed afterwards."""
         self._work.partial = partial

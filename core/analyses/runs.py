@@ -23,6 +23,8 @@ class Progress(Protocol):
 
     def step(self, share: float, note: str = "") -> None: ...
 
+    def tell(self, note: str) -> None: ...
+
     def check(self) -> None: ...
 
     def publish(self, partial: object) -> None: ...
@@ -32,6 +34,9 @@ class Silent:
     """Progress of work that nobody watches."""
 
     def step(self, share: float, note: str = "") -> None:
+        """Nobody to tell."""
+
+    def tell(self, note: str) -> None:
         """Nobody to tell."""
 
     def check(self) -> None:

@@ -58,6 +58,8 @@ def _card(loaded: Loaded, opened: Opened, outcomes: list[Outcome]) -> CardResult
         dtype=str(opened.dtype).removeprefix("torch."),
         device=str(opened.device),
         memory_bytes=opened.memory_bytes,
+        needed_bytes=opened.needed_bytes,
+        free_bytes=opened.free_bytes,
         load_seconds=round(opened.seconds, 3),
         fingerprint=loaded.fingerprint,
         checks=tuple(outcome.line() for outcome in outcomes),

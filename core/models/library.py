@@ -75,6 +75,8 @@ class Opened:
     stamp: str
     seconds: float
     memory_bytes: int
+    needed_bytes: int = 0  # estimated before loading, working room included
+    free_bytes: int = 0  # what was free then
     notes: tuple[str, ...] = ()
 
 
@@ -92,10 +94,12 @@ class _Plan:
     kind: Kind | None
     room: int  # bytes free on the device
 
-    def refuse_if_too_large(self, tensors: list[TensorInfo]) -> None:
+    def refuse_if_too_large(self, tensors: list[TensorInfo]) -> int:
+        """Bytes needed, once it is sure that they are there."""
+        need = memory.needed(tensors, self.dtype)
         if self.device_map is None:
-            need = memory.needed(tensors, self.dtype)
             memory.refuse_if_too_large(self.name, need, self.device, self.room)
+        return need
 
 
 def open_model(
@@ -130,9 +134,10 @@ def open_model(
     room = memory.available(target) if free is None else free
     name = shown(ref.name).strip("'")
     plan = _Plan(name, folder, plain, files, working, target, device_map, kind, room)
-    plan.refuse_if_too_large(tensors)
+    need = plan.refuse_if_too_large(tensors)
     if progress:
         progress.check()
+        progress.tell(f"{name}: {memory.words(need)} needed, {memory.words(room)} free")
     mirror = Mirror(files, plain)
     try:
         with Plainly(name, mirror.path, folder):
@@ -147,7 +152,7 @@ def open_model(
         mirror.close()
     if door.stamp(folder) != stamp:
         raise Error(f"the files of {name} changed while they were read; load it again")
-    return replace(opened, seconds=time.perf_counter() - began)
+    return replace(opened, seconds=time.perf_counter() - began, needed_bytes=need, free_bytes=room)
 
 
 def device_name(device: str) -> str:

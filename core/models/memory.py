@@ -81,11 +81,16 @@ def _limits(top: Path, path: str, names: tuple[str, str, str]) -> list[int]:
     return rooms
 
 
+def words(n_bytes: int) -> str:
+    """Bytes as a person reads them: "13.1 MB", "15.2 GB"."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+
+
 def refuse_if_too_large(name: str, need: int, device: str, free: int | None = None) -> None:
     """Raise `TooLargeError` with both numbers when `need` bytes do not fit into what is free."""
     room = available(device) if free is None else free
     if need > room:
         raise TooLargeError(
-            f"{name} needs {need / 1e9:.1f} GB of memory, {room / 1e9:.1f} GB are free on "
+            f"{name} needs {words(need)} of memory, {words(room)} are free on "
             f"{device}; choose a smaller model, a smaller dtype or another device"
         )

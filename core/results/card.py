@@ -22,6 +22,8 @@ class CardResult(Result):
     dtype: str
     device: str
     memory_bytes: int  # of the weights as loaded
+    needed_bytes: int  # estimated from the file headers before loading, working room included
+    free_bytes: int  # free on the device then
     load_seconds: float
     fingerprint: str  # SHA-256 of the weights
     # ("a", "resid_pre + attn_out + mlp_out = resid_post", "passed" | "failed" | "not applicable",

@@ -252,6 +252,10 @@ def model_card(model: ModelRef) -> None:
         return
     st.markdown(f"{code(found.model, 120)} {size_line(found)}")
     st.caption(summary(found))
+    st.caption(
+        f"Memory needed, told before loading: {memory(found.needed_bytes)}; "
+        f"free then: {memory(found.free_bytes)}."
+    )
     st.dataframe([dict(found.sizes)], hide_index=True, height="content")
     st.markdown("**Checks made when it was loaded**")
     checks(found)

@@ -23,7 +23,7 @@ def test_a_model_that_cannot_fit_is_refused_with_both_numbers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library.transformers.AutoModelForCausalLM, "from_pretrained", None)
-    with pytest.raises(Error, match=r"needs 0\.0 GB of memory, 0\.0 GB are free on cpu; choose"):
+    with pytest.raises(Error, match=r"needs 0\.\d MB of memory, 0\.\d MB are free on cpu; choose"):
         opened(folder, free=200_000)
 
 

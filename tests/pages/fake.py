@@ -48,6 +48,8 @@ def card(kind: str = "decoder", unavailable: tuple[tuple[str, str], ...] = ()) -
         dtype="float32",
         device="cpu",
         memory_bytes=27_600_000,
+        needed_bytes=31_000_000,
+        free_bytes=12_000_000_000,
         load_seconds=0.8,
         fingerprint="f" * 64,
         checks=(
