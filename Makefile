@@ -23,7 +23,8 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PYTHON) -m pytest
 run: $(RUNTIME)
 	@echo "Eidoscope: http://127.0.0.1:$(PORT)   (Ctrl+C stops it)"
 	@exec $(PYTHON) -m streamlit run app.py --server.address 127.0.0.1 --server.port "$(PORT)" \
-		--server.showEmailPrompt false --browser.gatherUsageStats false
+		--server.fileWatcherType none --server.showEmailPrompt false \
+		--browser.gatherUsageStats false
 
 test: $(DEV)
 	@$(PYTEST) -n $(JOBS) --dist loadfile $(ARGS)
