@@ -79,7 +79,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-chromium() {
+get_chromium() {
     have_chromium && return 0
     if command -v apt-get >/dev/null 2>&1; then
         say "Installing chromium with apt-get"
@@ -96,6 +96,6 @@ chromium() {
 
 case ${1:-} in
     '') say "usage: tools/setup.sh requirements.txt [more files] | chromium" && exit 2 ;;
-    chromium) chromium ;;
+    chromium) get_chromium ;;
     *) install "$@" ;;
 esac
