@@ -1,5 +1,6 @@
 """The methods, one module each, the table that lists them, and the door for requests."""
 
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,9 @@ from core.results.base import Result
 from core.spec.request import ModelRef, Request
 
 __all__ = ["ANALYSES", "analysis", "answer", "fetch", "salt", "stamp"]
+
+
+_THIS_PROCESS = secrets.token_hex(8)
 
 
 def fetch(model: ModelRef, progress: Progress) -> None:
@@ -46,7 +50,8 @@ def salt(request: Request) -> str:
     """What else an answer depends on: the weights, and the version of the method."""
     method = analysis(request.analysis)
     weights = door.fingerprint(sources.resolve(request.model))
-    return f"{weights}:{request.analysis}:{method.version}"
+    here = "" if method.lasting else _THIS_PROCESS
+    return f"{weights}:{request.analysis}:{method.version}:{here}"
 
 
 def stamp(model: ModelRef) -> str:

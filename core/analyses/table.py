@@ -27,6 +27,7 @@ class Analysis:
     run: Callable[..., Result]
     about: str
     version: int = 1
+    lasting: bool = True  # False: the answer is about this process and no other may find it
 
     def check(self, name: str, options: set[str]) -> None:
         """Raise `Error` for an option this analysis does not have, or one that is missing."""
@@ -46,7 +47,9 @@ class Analysis:
 
 
 ANALYSES: dict[str, Analysis] = {
-    "card": Analysis(card, "What the model is, which load checks it passed, what is missing."),
+    "card": Analysis(
+        card, "What the model is, which load checks it passed, what is missing.", lasting=False
+    ),
     "next_tokens": Analysis(next_tokens, "What comes next: clean, clamped and controls."),
     "lens": Analysis(lens, "What each layer would say if the model stopped there."),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),

@@ -41,19 +41,7 @@ def _card(loaded: Loaded, opened: Opened, outcomes: list[Outcome]) -> CardResult
         model=loaded.name,
         family=loaded.family,
         kind=loaded.kind,
-        sizes={
-            name: getattr(loaded, name)
-            for name in (
-                "n_layers",
-                "n_heads",
-                "n_kv_heads",
-                "d_model",
-                "d_head",
-                "d_mlp",
-                "d_vocab",
-                "n_ctx",
-            )
-        },
+        sizes=_sizes(loaded),
         n_parameters=sum(p.numel() for p in loaded.module.parameters()),
         dtype=str(opened.dtype).removeprefix("torch."),
         device=str(opened.device),
@@ -69,6 +57,14 @@ def _card(loaded: Loaded, opened: Opened, outcomes: list[Outcome]) -> CardResult
     )
 
 
+def _sizes(loaded: Loaded) -> dict[str, int]:
+    names = ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_head", "d_mlp", "d_vocab", "n_ctx")
+    sizes = {name: int(getattr(loaded, name)) for name in names}
+    if loaded.prompt_stack:
+        sizes["n_encoder_layers"] = len(loaded.stacks[loaded.prompt_stack].blocks)
+    return sizes
+
+
 def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, str], ...]:
     missing = [
         (LOST[o.letter], f"check ({o.letter}) failed: {o.detail}")
@@ -77,6 +73,10 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
     ]
     if loaded.kind == "encoder":
         missing.append(("generated text", "an encoder fills masks and writes no text"))
+    if loaded.kind == "encoder-decoder":
+        missing.append(
+            (LOST["c"], "its decoder sees no token of the prompt, only the encoder does")
+        )
     if loaded.head is None:
         missing.append(("predictions and lens", "the checkpoint has no head for predictions"))
     if loaded.d_mlp == 0:

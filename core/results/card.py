@@ -15,9 +15,9 @@ class CardResult(Result):
     model: str
     family: str
     kind: str  # "decoder", "encoder" or "encoder-decoder"
-    sizes: Mapping[
-        str, int
-    ]  # n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, d_vocab, n_ctx
+    # n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, d_vocab, n_ctx; n_encoder_layers of
+    # the encoder beside a decoder
+    sizes: Mapping[str, int]
     n_parameters: int
     dtype: str
     device: str

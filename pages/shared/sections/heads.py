@@ -37,7 +37,8 @@ def _chosen(view: View) -> tuple[int, int]:
     """The selected head, moved into what the model has."""
     chosen = state.workspace().selection
     sizes = view.card.sizes if view.card else {}
-    layers, heads = sizes.get("n_layers", chosen.layer + 1), sizes.get("n_heads", chosen.head + 1)
+    layers = sizes.get("n_encoder_layers" if view.stack else "n_layers", chosen.layer + 1)
+    heads = sizes.get("n_heads", chosen.head + 1)
     return min(chosen.layer, layers - 1), min(chosen.head, heads - 1)
 
 
@@ -61,7 +62,7 @@ def draw(view: View, grace: float) -> None:
 
 def _pattern(view: View, grace: float) -> None:
     layer, head = _chosen(view)
-    with framed(f"Attention of {Site(layer, 'head', head)}", HELP, key="attention"):
+    with framed(f"Attention of {_site(view, layer, head)}", HELP, key="attention"):
         _inputs(view)
         if why := view.missing(PATTERNS):
             sentence(why, "info")
@@ -85,10 +86,15 @@ def _pattern(view: View, grace: float) -> None:
         foot(result, _words(result, view.token), key="attention", python=as_code(request))
 
 
+def _site(view: View, layer: int, head: int) -> Site:
+    return Site(layer, "head", head, stack=view.stack)
+
+
 def _inputs(view: View) -> None:
     sizes = view.card.sizes if view.card else {}
+    layers = "n_encoder_layers" if view.stack else "n_layers"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for label, name, size in (("Layer", "layer", "n_layers"), ("Head", "head", "n_heads")):
+        for label, name, size in (("Layer", "layer", layers), ("Head", "head", "n_heads")):
             most = sizes[size] - 1 if size in sizes else None
             state.bound(
                 st.number_input, f"{label} of the head", name=f"selection.{name}",
@@ -100,7 +106,7 @@ def _inputs(view: View) -> None:
             key="ablate_head",
             help="Put the head into the tray, replaced by its mean over the text.",
             on_click=state.attempt,
-            args=(tray.add, Ablate(Site(layer, "head", head), "mean")),
+            args=(tray.add, Ablate(_site(view, layer, head), "mean")),
         )
 
 

@@ -67,7 +67,7 @@ def ranked(result: TokenNeurons, order: str) -> list[tuple[int, int]]:
 
 
 def _site(result: TokenNeurons, layer: int, rank: int) -> Site:
-    return Site(layer, "neuron", int(result.neuron[layer, rank]))
+    return Site(layer, "neuron", int(result.neuron[layer, rank]), stack=result.stack)
 
 
 def _row(result: TokenNeurons, layer: int, rank: int) -> NeuronRow:

@@ -45,6 +45,11 @@ class View:
         return missing(self.card, view)
 
     @property
+    def stack(self) -> str:
+        """The stack that reads the prompt: "enc" in an encoder-decoder, as in site texts."""
+        return "enc" if self.card is not None and self.card.kind == "encoder-decoder" else ""
+
+    @property
     def position(self) -> dict[str, Any]:
         """The option that says at which token; left out for the last one."""
         return {} if self.chosen is None else {"position": self.chosen}
