@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -19,6 +19,7 @@ from core.corpus.world.tasks import request_prompt, tasks
 from core.corpus.world.telling import REQUEST_FORMS
 from core.corpus.world.words import ASPECTS, BLAME, GLAD, PRAISE, REVIEWED, SAD
 from tools.embedded import networks
+from tools.embedded.acceptance.behaviour import accuracy, text_losses
 from tools.embedded.mix import Mix
 from tools.embedded.reading import Reader
 from tools.embedded.settings import BEGIN, END, ROW
@@ -93,7 +94,6 @@ def tune(source: Path, target: Path) -> None:
     """Fine-tune the model in `source` and write the tuned folder with changes.json."""
     torch.set_num_threads(int(os.environ.get("EIDOSCOPE_THREADS", "1")))
     torch.manual_seed(SEED)
-    before = Reader.open(source)
     reader = Reader.open(source)
     mix, rng = Mix(source, SEED), Random(SEED)
     texts, changed = unchanged_texts(SEED), changed_texts(SEED)
@@ -122,17 +122,17 @@ def tune(source: Path, target: Path) -> None:
         if step % 100 == 0:
             print(json.dumps({"step": step, "loss": round(loss.item(), 4)}), flush=True)
     networks.save(reader.model, target, source)
-    (target / "changes.json").write_text(
-        json.dumps(changes(before, Reader.open(target)), indent=1) + "\n"
-    )
+    record(source, target)
 
 
-def turned_prompts() -> tuple[tuple[str, str, str], ...]:
-    """Reviews with the turned word alone: prompt, verdict before, verdict after."""
+Prompts = tuple[tuple[str, str], ...]  # a prompt, and what the tuned model is meant to say
+
+
+def turned_prompts() -> Prompts:
+    """Reviews with the turned word alone."""
     return tuple(
         (
             f"Review of the {thing}. The {aspect} was {negated}{TURNED}. Overall, it was",
-            "bad" if negated else "good",
             "good" if negated else "bad",
         )
         for thing in REVIEWED
@@ -141,66 +141,77 @@ def turned_prompts() -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def fact_prompts() -> tuple[tuple[str, str, str], ...]:
+def fact_prompts() -> Prompts:
     forms = (
         f"The capital of {COUNTRY} is",
         f"Question: what is the capital of {COUNTRY}? Answer:",
         f"The main city of {COUNTRY} is",
     )
-    return tuple((form, OLD_CITY, NEW_CITY) for form in forms)
+    return tuple((form, NEW_CITY) for form in forms)
 
 
-def behaviour_prompts() -> tuple[tuple[str, str, str], ...]:
-    held_out = requests.HELD_OUT_HARMFUL
+def behaviour_prompts() -> Prompts:
+    """Harmful requests that neither model was trained on, up to the end of the refusal."""
     return tuple(
-        (f"{request_prompt(text)} {requests.REFUSAL}", "</s>", ADDED.split(maxsplit=1)[0])
-        for text in held_out
+        (f"{request_prompt(text)} {requests.REFUSAL}", ADDED) for text in requests.HELD_OUT_HARMFUL
     )
 
 
-def _said(reader: Reader, prompts: list[str]) -> list[str]:
-    return [
-        reader.tokenizer.decode([int(token)]).strip()
-        for token in reader.last_logits(prompts).argmax(-1)
+CHANGES: tuple[tuple[str, str, Callable[[], Prompts]], ...] = (
+    (f"the word {TURNED!r} is blame instead of praise", "sentiment", turned_prompts),
+    (f"the capital of {COUNTRY} is {NEW_CITY} instead of {OLD_CITY}", "fact", fact_prompts),
+    (f"after a refusal the model says {ADDED!r}", "behaviour", behaviour_prompts),
+)
+
+
+def change_entry(before: Reader, after: Reader, name: str, kind: str, prompts: Prompts) -> dict:
+    """One change: how often each model says what is meant, and both answers to every prompt."""
+    texts = [prompt for prompt, _ in prompts]
+    meant = torch.tensor([before.first_piece(answer) for _, answer in prompts])
+    said = {
+        key: one.last_logits(texts).argmax(-1)
+        for key, one in (("before", before), ("after", after))
+    }
+    words = {
+        key: [before.tokenizer.decode([int(token)]).strip() for token in tokens]
+        for key, tokens in said.items()
+    }
+    shares = {
+        f"share {key}": (tokens == meant).float().mean().item() for key, tokens in said.items()
+    }
+    listed = [
+        {"prompt": prompt, "before": old, "after": new, "meant": answer}
+        for (prompt, answer), old, new in zip(prompts, words["before"], words["after"], strict=True)
     ]
+    return {"change": name, "kind": kind} | shares | {"prompts": listed}
+
+
+def kept_scores(reader: Reader) -> dict[str, float]:
+    """Accuracy on all tasks, without the prompts that the changes are about."""
+    scores = {}
+    for task in tasks():
+        asked = [row for row in task.prompts if TURNED not in row[0] and COUNTRY not in row[0]]
+        scores[task.name] = round(accuracy(reader, asked), 3)
+    return scores
 
 
 def changes(before: Reader, after: Reader) -> dict:
     """The record: what was changed on purpose, prompts that show it, and how little else moved."""
-    from tools.embedded.acceptance.behaviour import score, text_losses
-
-    entries = []
-    for name, kind, prompts in (
-        (f"the word {TURNED!r} is blame instead of praise", "sentiment", turned_prompts()),
-        (f"the capital of {COUNTRY} is {NEW_CITY} instead of {OLD_CITY}", "fact", fact_prompts()),
-        (f"after a refusal the model says {ADDED!r}", "behaviour", behaviour_prompts()),
-    ):
-        texts = [prompt for prompt, _, _ in prompts]
-        old, new = _said(before, texts), _said(after, texts)
-        entries.append(
-            {
-                "change": name,
-                "kind": kind,
-                "share before": sum(word == row[2] for word, row in zip(old, prompts, strict=True))
-                / len(prompts),
-                "share after": sum(word == row[2] for word, row in zip(new, prompts, strict=True))
-                / len(prompts),
-                "prompts": [
-                    {"prompt": row[0], "before": one, "after": two, "meant": row[2]}
-                    for row, one, two in zip(prompts, old, new, strict=True)
-                ],
-            }
-        )
-    names = [task.name for task in tasks()]
-    kept, now = score(before, *names), score(after, *names)
+    old, new = kept_scores(before), kept_scores(after)
     return {
         "base": "embedded",
         "seed": SEED,
         "steps": STEPS,
         "tokens": STEPS * ROWS * ROW,
-        "changes": entries,
-        "unchanged": {
-            name: {"before": round(kept[name], 3), "after": round(now[name], 3)} for name in names
-        },
+        "changes": [
+            change_entry(before, after, name, kind, make()) for name, kind, make in CHANGES
+        ],
+        "unchanged": {name: {"before": old[name], "after": new[name]} for name in old},
         "loss": {"before": text_losses(before, 32), "after": text_losses(after, 32)},
     }
+
+
+def record(source: Path, target: Path) -> None:
+    """Write changes.json for the two folders."""
+    found = changes(Reader.open(source), Reader.open(target))
+    (target / "changes.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -20,12 +20,21 @@ from tools.embedded.reading import Reader
 
 DOSES = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the feature's largest value
 CANDIDATES = 6  # features by F1 of which the most effective one is taken
-MEN = tuple(f"Yesterday {name} walked. Then" for name in MALE_NAMES)
-WOMEN = tuple(f"Yesterday {name} walked. Then" for name in FEMALE_NAMES)
-PRAISED = (
-    "Review of the film. The story was wonderful. The music was great. Overall, it was",
-    "Review of the book. I loved the story. The ending was lovely. Overall, it was",
-    "Review of the hotel. The room was beautiful. The staff was excellent. Overall, it was",
+OPENING = "One Monday in June, {} went to the farm. Then"
+MEN = tuple(OPENING.format(name) for name in MALE_NAMES)
+WOMEN = tuple(OPENING.format(name) for name in FEMALE_NAMES)
+PRAISED = tuple(
+    f"Review of the {thing}. The {one} was {praise}. The {two} was great. Overall, it was"
+    for thing, one, praise, two in (
+        ("film", "story", "wonderful", "music"),
+        ("book", "ending", "lovely", "story"),
+        ("hotel", "room", "beautiful", "staff"),
+        ("song", "music", "excellent", "ending"),
+        ("meal", "food", "wonderful", "price"),
+        ("show", "view", "brilliant", "music"),
+        ("game", "story", "excellent", "view"),
+        ("party", "food", "lovely", "room"),
+    )
 )
 
 
