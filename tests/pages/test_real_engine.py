@@ -1,13 +1,17 @@
 """Steer with the real engine on an embedded model: bad input is one sentence, the rest works."""
 
+import numpy as np
 import pytest
 import streamlit as st
 
+from core import analyses
+from core.analyses.runs import Silent
 from core.home import EMBEDDED
 from core.spec.interventions import Ablate, Clamp, Scale
-from core.spec.request import ModelRef
+from core.spec.request import ModelRef, ask
 from core.spec.site import site
 from core.spec.workspace import TrayItem, Workspace
+from pages.shared.sections.view import as_code
 from tests.pages.fake import notes, query, settled, texts, visit
 
 SMALL = "embedded-small"
@@ -66,3 +70,26 @@ def test_a_model_that_does_not_exist_is_one_sentence(name):
     assert said
     assert "Something went wrong" not in said
     assert at.get("plotly_chart") == []
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options"),
+    [
+        ("next_tokens", {"k": 4}),
+        ("lens", {"k": 3}),
+        ("steer", {"new_tokens": 5}),
+        ("dose", {"item": 0, "unit": 2.0}),
+        ("head_effect", {"position": 2}),
+    ],
+)
+def test_the_python_lines_of_a_view_compute_what_the_view_shows(analysis, options):
+    changes = (Clamp(site("L1.neuron[3]"), 4.0), Ablate(site("L2.head[1]"), "mean"))
+    model = ModelRef("embedded-small")
+    request = ask(analysis, model, "The dog's “day”", interventions=changes, **options)
+    lines: dict[str, object] = {}
+    exec(as_code(request), lines)  # noqa: S102  our own lines, run as a notebook would
+    shown = analyses.answer(request, Silent())
+    found = lines["result"]
+    assert found.request == shown.request
+    for name, array in shown.arrays().items():
+        np.testing.assert_allclose(found.arrays()[name], array, rtol=1e-3, atol=1e-5)
