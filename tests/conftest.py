@@ -11,8 +11,21 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["EIDOSCOPE_HOME"] = tempfile.mkdtemp(prefix="eidoscope-test-")
 os.environ.pop("EIDOSCOPE_HOSTED", None)
 
+import jaxtyping
 import pytest
 import torch
+
+# Shapes named in annotations are checked whenever a test calls the function.
+jaxtyping.install_import_hook(
+    [
+        "kernels.lens_topk",
+        "core.analyses.runs",
+        "core.engine.attention",
+        "core.engine.readout",
+        "core.engine.writes",
+    ],
+    "beartype.beartype",
+)
 
 torch.set_num_threads(1)
 

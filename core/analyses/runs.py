@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from core.engine.forward import Changes, Logits, Trace, run
@@ -98,16 +99,20 @@ def batches(
         yield trace.logits
 
 
-def log_probabilities(logits: Tensor) -> Tensor:
+def log_probabilities(
+    logits: Float[Tensor, "*places d_vocab"],
+) -> Float[Tensor, "*places d_vocab"]:
     """Natural log-probabilities in float32."""
     return torch.log_softmax(logits.float(), dim=-1)
 
 
-def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+def divergence(
+    log_p: Float[Tensor, "#*places d_vocab"], log_q: Float[Tensor, "#*places d_vocab"]
+) -> Float[Tensor, "..."]:
     """KL(p || q) in nats over the last axis; never below 0 by rounding."""
     return (log_p.exp() * (log_p - log_q)).sum(dim=-1).clamp_min(0.0)
 
 
-def entropy(log_p: Tensor) -> Tensor:
+def entropy(log_p: Float[Tensor, "*places d_vocab"]) -> Float[Tensor, "*places"]:
     """Entropy in nats over the last axis."""
     return -(log_p.exp() * log_p).sum(dim=-1)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 Listener = Callable[[nn.Module, Tensor, Tensor, Tensor | None, dict[str, Any]], None]
@@ -71,12 +72,12 @@ def listening(listener: Listener | None) -> Iterator[None]:
 
 def weights(
     module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    mask: Tensor | None,
+    query: Float[Tensor, "row head query d_head"],
+    key: Float[Tensor, "row kv_head key d_head"],
+    mask: Shaped[Tensor, "..."] | None,
     options: dict[str, Any],
     head: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, "row shown query key"]:
     """Attention probabilities [row, head, query, key] in float32 (one head: that axis is 1).
 
     query [row, head, query, d_head] and key [row, kv head, key, d_head] as the interface hands

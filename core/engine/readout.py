@@ -1,19 +1,24 @@
 """From the residual stream to logits: final norm, unembedding, scales and caps."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.models.loaded import Loaded, weight
 from core.spec.errors import Error
 
 
-def normed(loaded: Loaded, stream: Tensor) -> Tensor:
+def normed(
+    loaded: Loaded, stream: Float[Tensor, "*places d_model"]
+) -> Float[Tensor, "*places d_model"]:
     """The stream through the final norm, its statistics taken from the stream itself."""
     norm = loaded.stacks[""].norm
     return stream if norm is None else norm(stream)
 
 
-def unembed(loaded: Loaded, stream: Tensor) -> Tensor:
+def unembed(
+    loaded: Loaded, stream: Float[Tensor, "*places d_model"]
+) -> Float[Tensor, "*places d_vocab"]:
     """Logits [..., d_vocab] of stream states [..., d_model], as the model itself would say them.
 
     The last block's resid_post gives exactly the model's logits (a check at load).
@@ -33,7 +38,7 @@ def unembed(loaded: Loaded, stream: Tensor) -> Tensor:
     return logits if cap is None else torch.tanh(logits / cap) * cap
 
 
-def reading_matrix(loaded: Loaded) -> Tensor:
+def reading_matrix(loaded: Loaded) -> Float[Tensor, "d_vocab d_model"]:
     """The linear part of reading a written direction: [d_vocab, d_model] in float32.
 
     A direction's score for a token is `matrix @ direction`: the direction centred for
@@ -56,7 +61,7 @@ def reading_matrix(loaded: Loaded) -> Tensor:
     return reading
 
 
-def norm_weight(loaded: Loaded, norm: nn.Module) -> Tensor:
+def norm_weight(loaded: Loaded, norm: nn.Module) -> Float[Tensor, " d_model"]:
     """Effective weight of a norm [d_model]: Gemma stores it minus one."""
     value = weight(norm)
     if value is None:

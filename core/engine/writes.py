@@ -1,6 +1,7 @@
 """What heads and neurons write: their output matrices, whichever way a family stores them."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.engine.readout import norm_weight
@@ -8,7 +9,7 @@ from core.models.loaded import Loaded, weight
 from core.spec.site import HEADS, Site
 
 
-def matrix(linear: nn.Module) -> Tensor:
+def matrix(linear: nn.Module) -> Float[Tensor, "input output"]:
     """[in, out] in float32."""
     value = weight(linear)
     if value is None:
@@ -17,7 +18,7 @@ def matrix(linear: nn.Module) -> Tensor:
     return value.T if isinstance(linear, nn.Linear) else value
 
 
-def write_matrix(loaded: Loaded, site: Site) -> Tensor:
+def write_matrix(loaded: Loaded, site: Site) -> Float[Tensor, "*unit d_model"]:
     """What the units at a head or neuron site write, before any post-norm.
 
     Heads: [head, d_head, d_model]. Neurons: [neuron, d_model].
@@ -31,7 +32,7 @@ def write_matrix(loaded: Loaded, site: Site) -> Tensor:
     return matrix(block.neurons)
 
 
-def neuron_writes(loaded: Loaded, layer: int, stack: str = "") -> Tensor:
+def neuron_writes(loaded: Loaded, layer: int, stack: str = "") -> Float[Tensor, "neuron d_model"]:
     """What each neuron of a layer adds to the stream, [neuron, d_model] in float32.
 
     The output matrix times the weight of the post-MLP norm where the family has one.
@@ -43,7 +44,7 @@ def neuron_writes(loaded: Loaded, layer: int, stack: str = "") -> Tensor:
     return write if norm is None else write * norm_weight(loaded, norm)
 
 
-def write_norms(loaded: Loaded, site: Site) -> Tensor:
+def write_norms(loaded: Loaded, site: Site) -> Float[Tensor, " neuron"]:
     """Length of what each neuron of the layer writes per unit of activation, [neuron]."""
     key = ("write_norms", site.stack, site.layer)
     if key not in loaded.memo:

@@ -1,13 +1,20 @@
 """Read directions through an unembedding: the k highest and lowest tokens of each."""
 
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from kernels.dispatch import implementation
 
+Values = Float[Tensor, "direction k"]
+Ids = Int64[Tensor, "direction k"]
+
 
 def lens_topk(
-    directions: Tensor, unembedding: Tensor, k: int, n_tokens: int = 0
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    directions: Float[Tensor, "direction d_model"],
+    unembedding: Float[Tensor, "d_vocab d_model"],
+    k: int,
+    n_tokens: int = 0,
+) -> tuple[Values, Ids, Values, Ids]:
     """Top-k and bottom-k tokens per direction without holding [direction, d_vocab].
 
     directions   [direction, d_model]
@@ -17,5 +24,5 @@ def lens_topk(
                  extreme first, values in float32, ids int64; ties go to the lower id.
     """
     run, _ = implementation("lens_topk", directions.device.type)
-    result: tuple[Tensor, Tensor, Tensor, Tensor] = run(directions, unembedding, k, n_tokens)
+    result: tuple[Values, Ids, Values, Ids] = run(directions, unembedding, k, n_tokens)
     return result
