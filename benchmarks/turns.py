@@ -75,7 +75,7 @@ def candidates(modules: dict[str, str], *arguments: str) -> Iterator[dict[str, C
 
 
 def interleaved(
-    running: dict[str, Candidate], calls: Sequence[tuple[str, str]], repeats: int, warm_up: int = 2
+    running: dict[str, Candidate], calls: Sequence[tuple[str, str]], repeats: int, warm_up: int = 1
 ) -> dict[tuple[str, str], Samples]:
     """`repeats` turns of all (peer, call) pairs, after `warm_up` turns that are thrown away."""
     found = {pair: Samples() for pair in calls}
