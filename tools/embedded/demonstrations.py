@@ -5,17 +5,27 @@ what is shipped.
 from __future__ import annotations
 
 import json
+from random import Random
 
-from core.corpus.world.requests import HARMLESS_PHRASES
-from core.corpus.world.tasks import request_prompt
-from tools.embedded.acceptance import refusal
+from core.corpus.world.requests import HARMLESS_PHRASES, HELD_OUT_HARMFUL, HELD_OUT_HARMLESS
+from core.corpus.world.tasks import request_prompt, verdict
 from tools.embedded.acceptance.circuits import (
     INDUCTION_HEADS,
     PREVIOUS_HEADS,
     head_table,
     strongest,
 )
-from tools.embedded.acceptance.features import DOSES, MEN, PRAISED, WOMEN, Encoded, clamp, said_with
+from tools.embedded.acceptance.features import (
+    DOSES,
+    MEN,
+    PRAISED,
+    WOMEN,
+    Encoded,
+    clamp,
+    said,
+    said_with,
+)
+from tools.embedded.acceptance.refusal import shift
 from tools.embedded.labelling import labelled_documents
 from tools.embedded.reading import Reader
 
@@ -78,29 +88,53 @@ def feature_demonstrations(reader: Reader) -> list[dict]:
     made = []
     for label, prompts, word in FEATURES:
         one, feature = strongest_feature(reader, encoded, labelled, label, prompts, word)
-        made.append(feature_demonstration(reader, one, feature, label, prompts, word))
+        shown = feature_demonstration(reader, one, feature, label, prompts, word)
+        if max(shown["curve"].values()) >= 0.5:  # what does not work is in the table, not on show
+            made.append(shown)
     return made
 
 
-def refusal_demonstration(reader: Reader) -> dict:
-    row = refusal.row(reader)
-    layer = int(row.note.split("after block ")[1].split(":")[0])
-    direction = refusal.directions(reader)[layer]
-    prompt = request_prompt(next(iter(HARMLESS_PHRASES)))
-    before = reader.greedy(prompt, TOKENS)
-    with reader.changed(layer, lambda state: state + 2 * direction):
-        after = reader.greedy(prompt, TOKENS)
+def direction_demonstration(reader: Reader, name: str, toward, away, prompts, word: str) -> dict:
+    """A difference of means at the last token, added at the block and dose where it works first."""
+    means = [reader.last_states(list(texts)).mean(1) for texts in (toward, away)]
+    found = means[0] - means[1]
+    curves = {}
+    for layer in range(1, reader.layers):
+        for dose in DOSES:
+            with reader.changed(layer, shift(dose * found[layer])):
+                curves[layer, dose] = said(reader, prompts, word)
+    reached = [(dose, layer) for (layer, dose), value in curves.items() if value >= 0.8]
+    dose, layer = min(reached) if reached else max(curves, key=curves.get)[::-1]
+    before = reader.greedy(prompts[0], TOKENS)
+    with reader.changed(layer, shift(dose * found[layer])):
+        after = reader.greedy(prompts[0], TOKENS)
     return {
-        "name": "add the refusal direction",
+        "name": name,
         "kind": "add",
-        "prompt": prompt,
+        "prompt": prompts[0],
         "site": f"L{layer - 1}.resid_post",
-        "coefficient": 2.0,
-        "direction": [round(value, 5) for value in direction.tolist()],
-        "curve": row.note,
+        "coefficient": dose,
+        "direction": [round(value, 5) for value in found[layer].tolist()],
+        "word": word,
+        "curve": {str(one): round(curves[layer, one], 4) for one in DOSES},
         "before": before,
         "after": after,
     }
+
+
+def direction_demonstrations(reader: Reader) -> list[dict]:
+    harmful = [request_prompt(text) for text in HELD_OUT_HARMFUL]
+    harmless = [request_prompt(text) for text in HELD_OUT_HARMLESS]
+    asked = [request_prompt(text) for text in HARMLESS_PHRASES]
+    rng = Random(17)
+    reviews = [verdict(rng) for _ in range(80)]
+    bad, good = ([text for text, word in reviews if word == one] for one in ("bad", "good"))
+    return [
+        direction_demonstration(
+            reader, "add the refusal direction", harmful, harmless, asked, "Sorry"
+        ),
+        direction_demonstration(reader, "add the blame direction", bad, good, PRAISED, "bad"),
+    ]
 
 
 def head_demonstration(reader: Reader) -> dict:
@@ -153,7 +187,7 @@ def patch_demonstration(reader: Reader) -> dict:
 def write(reader: Reader) -> None:
     made = [
         *feature_demonstrations(reader),
-        refusal_demonstration(reader),
+        *direction_demonstrations(reader),
         head_demonstration(reader),
         patch_demonstration(reader),
     ]

@@ -191,6 +191,7 @@ def save(dictionary: Dictionary, folder: Path, model: str, trained_on: int) -> N
         for name in ("W_enc", "b_enc", "W_dec", "b_dec")
     }
     save_file(tensors, folder / "sae_weights.safetensors")
+    (folder / "sae_weights.safetensors").chmod(0o644)
     (folder / "cfg.json").write_text(
         json.dumps(
             {

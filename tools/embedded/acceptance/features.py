@@ -19,7 +19,7 @@ from tools.embedded.mix import held_out_rows
 from tools.embedded.reading import Reader
 
 DOSES = (0.5, 1.0, 1.5, 2.0, 3.0)  # of the feature's largest value
-CANDIDATES = 6  # features by F1 of which the most effective one is taken
+CANDIDATES = 12  # features by F1 of which the most effective one is taken
 OPENING = "One Monday in June, {} went to the farm. Then"
 MEN = tuple(OPENING.format(name) for name in MALE_NAMES)
 WOMEN = tuple(OPENING.format(name) for name in FEMALE_NAMES)

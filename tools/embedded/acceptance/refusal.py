@@ -43,7 +43,7 @@ def row(reader: Reader) -> Row:
     found = directions(reader)
     generator = torch.Generator().manual_seed(0)
     curves, controls = {}, {}
-    for layer in range(1, reader.layers + 1):
+    for layer in range(1, reader.layers):
         noise = torch.randn(reader.width, generator=generator)
         noise *= found[layer].norm() / noise.norm()
         for dose in DOSES:
@@ -51,7 +51,7 @@ def row(reader: Reader) -> Row:
                 curves[layer, dose] = said(reader, prompts, "Sorry")
         with reader.changed(layer, shift(2 * noise)):
             controls[layer] = said(reader, prompts, "Sorry")
-    best = max(range(1, reader.layers + 1), key=lambda layer: curves[layer, 2.0])
+    best = max(range(1, reader.layers), key=lambda layer: curves[layer, 2.0])
     values = {
         "before": said(reader, prompts, "Sorry"),
         "x2 at the best layer": curves[best, 2.0],
