@@ -115,6 +115,18 @@ def accept(options: argparse.Namespace) -> None:
         options.failed = True
 
 
+def cards(options: argparse.Namespace) -> None:
+    """Write the cards anew from the stored measurements."""
+    from tools.embedded import card, release
+
+    for name in options.models:
+        folder = SHIPPED / name
+        rows = card.stored_rows(folder)
+        card.write(name, folder, rows, release.run_summary(name), machine())
+    card.write_tuned(SHIPPED / "embedded-tuned")
+    manifest(options)
+
+
 def manifest(_: argparse.Namespace) -> None:
     from tools.embedded.release import write_manifest
 
@@ -140,7 +152,7 @@ STEPS = {
     "checks": checks,
     "accept": accept,
 }
-OTHERS = {"manifest": manifest, "early": early}  # not part of `all`
+OTHERS = {"manifest": manifest, "cards": cards, "early": early}  # not part of `all`
 
 
 def main() -> int:

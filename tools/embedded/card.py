@@ -66,7 +66,7 @@ Text: rows of generated documents, rows of prose (a TinyStories sample, 10,788 s
 formed, phase B to {plan.circuits + plan.world:.0%} (68 / 28 / 4 %), phase C with the rate falling
 to zero (71 / 27 / 2 %). Held out: calendar steps, clock steps, sums and requests listed in
 concepts.json, all seeds from 1,000,000 on, 250 stories.
-"""
+{run["notes"]}"""
 
 
 def samples(reader: Reader) -> str:
@@ -102,7 +102,7 @@ REASONS = {
     "from statements that share words with opposite ones in the other part of the split",
     26: "broad labels are split over several features (inferred)",
     28: "the feature shares its work with others (inferred)",
-    29: "the best dose is smaller: at twice the maximum the text begins to break",
+    29: "no feature alone turns the verdict at twice its maximum; the doses stand in the table",
     31: "there are more previous-token heads than the three strongest",
     32: "the answer moves to the last position only in the last block",
 }
@@ -120,6 +120,12 @@ def weaknesses(rows: list[Row]) -> str:
         + ("\n".join(lines) or "- none")
         + "\n"
     )
+
+
+def stored_rows(folder: Path) -> list[Row]:
+    """The rows of the last measurement, from acceptance.json."""
+    stored = json.loads((folder / "acceptance.json").read_text())
+    return [Row(**{key: row[key] for key in row if key != "verdict"}) for row in stored]
 
 
 def write(name: str, folder: Path, rows: list[Row], run: dict, machine: str) -> None:

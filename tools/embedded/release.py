@@ -35,9 +35,11 @@ def export(name: str, final: bool) -> dict:
 
 
 def run_summary(name: str) -> dict:
-    """What the run's stored state says about the run."""
+    """What the stored state says about the run, and notes.md if someone wrote one beside it."""
     state = torch.load(work_folder() / name / "state.pt", map_location="cpu", weights_only=True)
-    return {key: state[key] for key in ("step", "tokens", "seconds", "resumed", "circuits_end")}
+    kept = {key: state[key] for key in ("step", "tokens", "seconds", "resumed", "circuits_end")}
+    notes = work_folder() / name / "notes.md"
+    return kept | {"notes": notes.read_text(encoding="utf-8") if notes.exists() else ""}
 
 
 def final(name: str) -> None:
