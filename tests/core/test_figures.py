@@ -235,7 +235,9 @@ def test_what_was_not_measured_is_empty_and_not_zero() -> None:
 
 def test_one_table_draws_every_analysis_and_refuses_the_rest() -> None:
     assert {result.name for result in samples.every()} == set(table.FIGURES)
-    card = CardResult({}, "m", "f", "decoder", {}, 0, "float32", "cpu", 0, 0.0, "", (), (), (), "")
+    card = CardResult(
+        {}, "m", "f", "decoder", {}, 0, "float32", "cpu", 0, 0, 0, 0.0, "", (), (), (), ""
+    )
     with pytest.raises(Error, match="no figure for 'card'"):
         table.figure(card)
 

@@ -74,7 +74,7 @@ def test_a_false_configuration_is_named(
     change_config(folder, **fields)
     with pytest.raises(Error, match=sentence) as caught:
         opened(folder)
-    assert str(folder.parent) not in str(caught.value).replace(str(folder), "")
+    assert str(caught.value).count(str(folder.parent)) <= 1  # the model's own name, cut if long
     assert "eidoscope-model-" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
