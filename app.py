@@ -13,6 +13,7 @@ from pages.shared import pickers, state
 from pages.shared.frame import page
 from pages.shared.notices import code
 from pages.shared.panels import answer, panel
+from pages.shared.popover import popover
 from pages.shared.sections import recents, tours
 from pages.shared.sections.depth import HELP
 from pages.shared.sections.drawn import drawn
@@ -69,8 +70,8 @@ def doors() -> None:
     with st.container(border=True):
         st.markdown("**Load my model**")
         st.caption("A folder or a hub id with safetensors weights; it is checked before use.")
-        with st.popover("Choose a model", icon=":material/folder_open:", key="load_door"):
-            pickers.form(0, key="door")
+        icon = ":material/folder_open:"
+        popover("Choose a model", pickers.form, 0, "door", key="load_door", icon=icon)
 
 
 def about() -> None:

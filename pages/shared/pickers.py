@@ -14,6 +14,7 @@ from core.spec.request import ModelRef, Request, ask
 from pages.shared import state
 from pages.shared.held import ask_again, held
 from pages.shared.notices import code, sentence, shown_text
+from pages.shared.popover import popover
 
 SLOTS = ("A", "B")
 DTYPES = ("", "float32", "bfloat16", "float16")
@@ -66,15 +67,17 @@ def draw() -> None:
         label = f"**{letter}** + compare with" if model is None else _label(letter, model)
         # A new version of the popover is a closed one.
         shut = st.session_state.get(f"_shut_{slot}", 0)
-        with (
-            st.container(key=f"picker_{letter}"),
-            st.popover(label, width="stretch", key=f"picker_{letter}__{shut}"),
-        ):
-            if model is not None:
-                _about(slot, model)
-            form(slot, key=f"pick_{letter}")
+        with st.container(key=f"picker_{letter}"):
+            key = f"picker_{letter}__{shut}"
+            popover(label, _inside, slot, letter, model, key=key, width="stretch")
     if (shown := st.session_state.pop("_card_of", None)) in models:
         model_card(shown)
+
+
+def _inside(slot: int, letter: str, model: ModelRef | None) -> None:
+    if model is not None:
+        _about(slot, model)
+    form(slot, key=f"pick_{letter}")
 
 
 def _label(letter: str, model: ModelRef) -> str:

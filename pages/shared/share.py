@@ -8,37 +8,41 @@ from core.spec import links
 from core.spec.errors import Error
 from pages.shared import state
 from pages.shared.notices import sentence
+from pages.shared.popover import popover
 
 MOST_BYTES = 2_000_000
 
 
 def draw(page: str) -> None:
     """A popover with the link of this page in this state, and session files."""
-    with st.popover("Share", icon=":material/share:", key="share"):
-        st.markdown("**Link**")
-        try:
-            st.code(_origin() + links.link(page, state.workspace()), language=None, wrap_lines=True)
-            st.caption("Opens this page with the same model, text, selection and clamps.")
-        except Error as fault:
-            sentence(str(fault), "warning")
-        st.markdown("**Session file**")
-        st.download_button(
-            "Save session",
-            data=lambda: links.to_session(state.workspace()),
-            file_name="eidoscope-session.json",
-            mime="application/json",
-            key="session_save",
-            on_click="ignore",
-        )
-        st.file_uploader(
-            "Open session",
-            type=["json"],
-            key="session_open",
-            max_upload_size=2,
-            on_change=state.attempt,
-            args=(_open,),
-            help="A file saved here or elsewhere. It replaces model, text, selection and clamps.",
-        )
+    popover("Share", _inside, page, icon=":material/share:", key="share")
+
+
+def _inside(page: str) -> None:
+    st.markdown("**Link**")
+    try:
+        st.code(_origin() + links.link(page, state.workspace()), language=None, wrap_lines=True)
+        st.caption("Opens this page with the same model, text, selection and clamps.")
+    except Error as fault:
+        sentence(str(fault), "warning")
+    st.markdown("**Session file**")
+    st.download_button(
+        "Save session",
+        data=lambda: links.to_session(state.workspace()),
+        file_name="eidoscope-session.json",
+        mime="application/json",
+        key="session_save",
+        on_click="ignore",
+    )
+    st.file_uploader(
+        "Open session",
+        type=["json"],
+        key="session_open",
+        max_upload_size=2,
+        on_change=state.attempt,
+        args=(_open,),
+        help="A file saved here or elsewhere. It replaces model, text, selection and clamps.",
+    )
 
 
 def _origin() -> str:

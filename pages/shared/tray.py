@@ -26,6 +26,7 @@ from pages.shared.changes import (
 from pages.shared.held import held
 from pages.shared.notices import code
 from pages.shared.pickers import card
+from pages.shared.popover import popover
 
 REACH = 4.0  # the slider goes from -4 to +4 times the unit
 SMALLEST = 1e-6  # a site that never moves further than this has no scale of its own
@@ -62,7 +63,7 @@ def draw() -> None:
     for index, item in enumerate(work.tray):
         with st.container(border=True, gap="xsmall", key=f"clamp_{index}"):
             _item(index, item)
-    _add_form()
+    popover("+ add by name", _add_form, key="clamp_add", width="stretch")
 
 
 def bar() -> None:
@@ -245,7 +246,7 @@ def active() -> tuple[Change, ...]:
 
 
 def _add_form() -> None:
-    with st.popover("+ add by name", width="stretch", key="clamp_add"), st.form("clamp_form"):
+    with st.form("clamp_form"):
         st.selectbox("Kind", KINDS, key="clamp_kind")
         st.text_input("Site", key="clamp_site", placeholder="L2.neuron[17]", help=SITE_HELP)
         st.text_input("Value", key="clamp_value", placeholder="8", help=VALUE_HELP)
