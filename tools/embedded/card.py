@@ -104,6 +104,7 @@ REASONS = {
     28: "the feature shares its work with others (inferred)",
     29: "no feature alone turns the verdict at twice its maximum; the doses stand in the table",
     31: "there are more previous-token heads than the three strongest",
+    33: "the refusal is decided in the last block; a direction added behind it is not counted",
     32: "the answer moves to the last position only in the last block",
 }
 
