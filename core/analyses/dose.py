@@ -39,9 +39,10 @@ def dose(
     """Next-token response to the strength of one tray item; the others stay as they are.
 
     A stop is a multiple of `unit` (the observed maximum of the site; 0: the item's own strength).
-    Watched: the summed probability of the tokens a neuron writes most, else of those the change
-    raises most, averaged over the prompt's positions; KL(clean || changed) per token. All stops
-    and their controls of equal norm run as rows of one batch.
+    Watched: the summed probability of the tokens a neuron writes most, if these carry a quarter
+    of what the change raises, else of the tokens it raises most, averaged over the prompt's
+    positions; KL(clean || changed) per token. All stops and their controls of equal norm run as
+    rows of one batch.
     """
     if not 0 <= item < len(interventions):
         raise Error(f"there is no change number {item}; the tray holds {len(interventions)}")
@@ -122,21 +123,32 @@ def _log_p(
 
 
 def _targets(loaded: Loaded, change: Change, clean: Tensor, full: Tensor) -> tuple[list[int], str]:
-    """The tokens to watch, and why these."""
+    """The tokens to watch, and why these.
+
+    What a neuron writes, when that is how it acts: neurons of early layers speak to later ones,
+    and the tokens their write vector points at may not move at all.
+    """
+    gain = (full.exp() - clean.exp()).mean(dim=0)
+    raised = gain.topk(min(N_TARGETS, len(gain))).indices.tolist()
+    written = _written(loaded, change)
+    if written and float(gain[written].sum()) >= float(gain[raised].sum()) / 4:
+        sign = " below zero" if _strength(change) < 0 else ""
+        return written, f"tokens the neuron writes most{sign}"
+    return raised, "tokens the change raises most on this text"
+
+
+def _written(loaded: Loaded, change: Change) -> list[int]:
+    """The tokens a clamped neuron's write vector points at; none for other changes."""
     site = change.site
     plain = site.component == "neuron" and site.unit is not None and not site.stack
-    if plain and loaded.head is not None and not loaded.row.head:
-        words = known_ids(loaded)
-        with loaded.busy():
-            vector = neuron_writes(loaded, site.layer)[site.unit : site.unit + 1]  # type: ignore[operator]
-            vector = -vector if _strength(change) < 0 else vector
-            _, top, _, _ = lens_topk(vector, reading_matrix(loaded), min(N_TARGETS, words), words)
-        sign = " below zero" if _strength(change) < 0 else ""
-        return top[0].tolist(), f"tokens the neuron writes most{sign}"
-    gain = (full.exp() - clean.exp()).mean(dim=0)
-    return gain.topk(min(N_TARGETS, len(gain))).indices.tolist(), (
-        "tokens the change raises most on this text"
-    )
+    if not plain or loaded.head is None or loaded.row.head:
+        return []
+    words = known_ids(loaded)
+    with loaded.busy():
+        vector = neuron_writes(loaded, site.layer)[site.unit : site.unit + 1]  # type: ignore[operator]
+        vector = -vector if _strength(change) < 0 else vector
+        _, top, _, _ = lens_topk(vector, reading_matrix(loaded), min(N_TARGETS, words), words)
+    return [int(token) for token in top[0]]
 
 
 def _response(

@@ -11,6 +11,7 @@ from core.spec.interventions import Ablate, Clamp, Scale
 from core.spec.request import ModelRef, ask
 from core.spec.site import site
 from core.spec.workspace import TrayItem, Workspace
+from pages.shared.sections.tours import TOURS
 from pages.shared.sections.view import as_code
 from tests.pages.fake import notes, query, settled, texts, visit
 
@@ -93,3 +94,23 @@ def test_the_python_lines_of_a_view_compute_what_the_view_shows(analysis, option
     assert found.request == shown.request
     for name, array in shown.arrays().items():
         np.testing.assert_allclose(found.arrays()[name], array, rtol=1e-3, atol=1e-5)
+
+
+def test_the_tours_show_what_they_promise():
+    def result(tour, analysis, **options):
+        work = tour.work
+        return analyses.answer(
+            ask(analysis, work.models[0], work.prompt, interventions=work.active(), **options),
+            Silent(),
+        )
+
+    settles, copies, neuron = TOURS
+    lens = result(settles, "lens")
+    assert lens.top_ids[-1, -1, 0] == lens.top_ids[-2, -1, 0]
+    assert lens.top_ids[0, -1, 0] != lens.top_ids[-1, -1, 0]
+    heads = result(copies, "head_effect")
+    chosen = copies.work.selection
+    assert heads.effect[chosen.layer, chosen.head] == heads.effect.max()
+    assert heads.effect.max() > 1 > heads.control[chosen.layer, chosen.head]
+    clean, clamped, control = (text[:5] for text in result(neuron, "steer").texts)
+    assert clean == control != clamped

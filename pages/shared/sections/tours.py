@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.spec.interventions import Ablate
+from core.spec.interventions import Clamp
 from core.spec.links import to_query
 from core.spec.site import site
 from core.spec.workspace import Selection, TrayItem, Workspace
@@ -26,7 +26,7 @@ TOURS = (
         "When is the answer settled?",
         "The logit lens from the bottom row upwards: the layer from which on the first choice "
         "stays what the model says in the end.",
-        Workspace(prompt="Once upon a time there was a little"),
+        Workspace(prompt="The opposite of big is"),
     ),
     Tour(
         "Copying from before",
@@ -38,12 +38,13 @@ TOURS = (
         ),
     ),
     Tour(
-        "One part less",
-        "The MLP of layer 1 is ablated to its mean. Compare the text with the random control "
-        "before believing in the difference.",
+        "One neuron, another answer",
+        "One neuron of layer 0 is held below zero. Compare the text with the random control of "
+        "equal norm before believing in the difference.",
         Workspace(
-            prompt="Yesterday Tom walked. Then",
-            tray=(TrayItem(Ablate(site("L1.mlp_out"), "mean")),),
+            prompt="The opposite of big is",
+            selection=Selection(neuron=435),
+            tray=(TrayItem(Clamp(site("L0.neuron[435]"), -7.5)),),
         ),
     ),
 )
