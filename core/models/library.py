@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from core import home
-from core.models import door, fit, memory, sources, vocabulary
+from core.models import door, fit, manifest, memory, sources, vocabulary
 from core.models.door import WeightFiles
 from core.models.families import FAMILIES, Kind, row
 from core.models.faults import Plainly
@@ -128,6 +128,7 @@ def open_model(
     if folder is None:
         folder = sources.resolve(ref, progress, target)
     stamp = door.stamp(folder)
+    manifest.verify(folder)
     plain, files = sources.config_of(folder), door.inspect(folder)
     tensors = list(files.tensors.values())
     working = memory.working_dtype(dtype or ref.dtype, target, main_dtype(tensors))
