@@ -72,8 +72,10 @@ export default function (component) {
   });
 
   const button = (event) => event.target.closest?.("button");
+  // The site and not the row: the list may have changed on its way here.
+  const site = (found) => rows[Number(found.dataset.i)].site;
   const send = (found) =>
-    setTriggerValue(found.classList.contains("plus") ? "clamp" : "open", Number(found.dataset.i));
+    setTriggerValue(found.classList.contains("plus") ? "clamp" : "open", site(found));
   list.onclick = (event) => { const found = button(event); if (found) send(found); };
   list.onkeydown = (event) => {
     const found = button(event);
@@ -81,7 +83,7 @@ export default function (component) {
     const i = Number(found.dataset.i), side = found.classList.contains("plus") ? 1 : 0;
     const row = { ArrowDown: i + 1, ArrowUp: i - 1, Home: 0, End: rows.length - 1 }[event.key];
     const column = { ArrowRight: 1, ArrowLeft: 0 }[event.key];
-    if (event.key === "k") setTriggerValue("clamp", i);
+    if (event.key === "k") setTriggerValue("clamp", site(found));
     else if (list.children[row]) list.children[row].children[side].focus();
     else if (column !== undefined) list.children[i].children[column].focus();
     else return;                                   // Enter and Space press the button itself
@@ -162,9 +164,10 @@ def neuron_list(
 
     def relay(event: str, act: Callable[[int], None]) -> Callable[[], None]:
         def run() -> None:
-            index = st.session_state[key].get(event)
-            if index is not None and 0 <= int(index) < len(rows):
-                act(int(index))
+            site = st.session_state[key].get(event)
+            sites = [row.site for row in rows]
+            if site in sites:  # else the list has changed since the click: nothing is meant by it
+                act(sites.index(site))
 
         return run
 
