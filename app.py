@@ -85,8 +85,9 @@ def about() -> None:
     st.caption(pickers.summary(found))
     for note in found.notes:
         st.caption(code(note, 300))
-    if found.about.strip():
-        st.code(found.about, language=None, wrap_lines=True)
+    if introduction := found.about.partition("\n## ")[0].strip():
+        st.code(introduction, language=None, wrap_lines=True)
+        st.caption("The whole card with its measurements: model A on the left, *Model card*.")
 
 
 if st.session_state.pop("_open_steer", False):

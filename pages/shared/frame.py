@@ -59,7 +59,6 @@ def _sidebar() -> "st.delta_generator.DeltaGenerator":
             one.path,
             label=one.title,
             icon=one.icon,
-            help=one.about,
             width="stretch",
             query_params=query,
         )

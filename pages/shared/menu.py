@@ -8,31 +8,18 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "pages"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One page: its file, its name in links, its title and what it is for, in one sentence."""
+    """One page: its file, its name in links, its title and its icon."""
 
     path: str
     name: str
     title: str
     icon: str
-    about: str
 
 
 MENU: tuple[Entry, ...] = (
-    Entry("app.py", "start", "Start", ":material/home:", "What this is, and where to begin."),
-    Entry(
-        "pages/steer.py",
-        "steer",
-        "Steer",
-        ":material/tune:",
-        "Write a sentence, see what every layer makes of it, clamp a neuron, read the change.",
-    ),
-    Entry(
-        "pages/status.py",
-        "status",
-        "Status",
-        ":material/monitor_heart:",
-        "Devices, memory, queue, kernels, store, and the checks of the loaded models.",
-    ),
+    Entry("app.py", "start", "Start", ":material/home:"),
+    Entry("pages/steer.py", "steer", "Steer", ":material/tune:"),
+    Entry("pages/status.py", "status", "Status", ":material/monitor_heart:"),
 )
 
 
