@@ -16,7 +16,14 @@ from urllib.parse import urlencode
 from core.spec.errors import Error
 from core.spec.interventions import Change, Patch, from_plain, to_plain
 from core.spec.request import ModelRef
-from core.spec.workspace import MAX_CLAMPS, MAX_MODELS, Selection, TrayItem, Workspace
+from core.spec.workspace import (
+    CHOICES,
+    MAX_CLAMPS,
+    MAX_MODELS,
+    Selection,
+    TrayItem,
+    Workspace,
+)
 
 VERSION = 1
 MAX_LINK = 8_000
@@ -41,6 +48,7 @@ def to_query(work: Workspace) -> dict[str, str]:
     for name in ("seed", "new_tokens", "temperature"):
         if getattr(work, name) != getattr(default, name):
             query[name] = str(getattr(work, name))
+    query |= dict(work.choices)
     if work.tray:
         query["w"] = _pack([_item_plain(item) for item in work.tray])
     return query
@@ -66,6 +74,9 @@ def from_query(query: Mapping[str, str]) -> Workspace:
         new_tokens=min(400, max(1, _whole(query.get("new_tokens", "40"), "new_tokens"))),
         temperature=_temperature(query.get("temperature", "0")),
     )
+    for name in CHOICES:
+        if name in query:
+            work = work.with_choice(name, _whole_text(query[name], name))
     if query.get("w"):
         work = replace(work, tray=_tray(_unpack(query["w"])))
     return work
@@ -96,6 +107,7 @@ def to_session(work: Workspace) -> str:
             "head": work.selection.head,
             "neuron": work.selection.neuron,
         },
+        "choices": dict(work.choices),
         "seed": work.seed,
         "temperature": work.temperature,
         "new_tokens": work.new_tokens,
@@ -122,7 +134,8 @@ def from_session(text: str) -> Workspace:
         for name, value in plain["selection"].items():
             if value is not None:
                 query[str(name)] = str(value)
-        work = from_query(query)
+        query |= {str(name): str(value) for name, value in plain.get("choices", {}).items()}
+        work = from_query({key: value for key, value in query.items() if key != "w"})
         tray = _tray(plain["tray"])
     except (KeyError, TypeError, AttributeError):
         raise Error("the session file is damaged: a field is missing or of another kind") from None

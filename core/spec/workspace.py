@@ -13,6 +13,20 @@ MAX_MODELS = 3
 MAX_CLAMPS = 32
 MAX_HISTORY = 50
 DEFAULT_PROMPT = "Yesterday Tom walked. Then"
+MAX_CHOICE = 500  # characters
+
+# What a visitor chose about single views, by its name in links, with what it is at first.
+CHOICES: dict[str, str] = {
+    "lens": "probability",  # what colours the logit lens
+    "order": "all",  # which of the strongest neurons are listed
+    "swept": "",  # number of the active clamp whose dose-response is shown; "": the last one
+    "find": "",  # what is searched for among the neurons
+    "by": "out",  # where it is searched: what neurons write, read, or fire on
+    "map": "writes",  # what colours the map of all neurons
+    "about": "neuron",  # which question the neurons page answers below the map
+    "corpus": "built-in",  # the text that neurons are looked at on
+    "other": "",  # the model that neurons are compared with
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Workspace:
     prompt: str = DEFAULT_PROMPT
     selection: Selection = Selection()
     tray: tuple[TrayItem, ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()  # of CHOICES, sorted, without what is at its default
     seed: int = 0
     temperature: float = 0.0
     new_tokens: int = 40
@@ -55,6 +70,21 @@ class Workspace:
     def active(self) -> tuple[Change, ...]:
         """The changes that are switched on, in tray order."""
         return tuple(item.change for item in self.tray if item.on)
+
+    def choice(self, name: str) -> str:
+        """What was chosen about a view, by its name in `CHOICES`."""
+        return dict(self.choices).get(name, CHOICES[name])
+
+    def with_choice(self, name: str, value: str) -> "Workspace":
+        """Choose `value`; raises `Error` for a name that `CHOICES` has not, or a long value."""
+        if name not in CHOICES:
+            raise Error(f"there is no choice {name[:40]!r}; there are {', '.join(CHOICES)}")
+        if len(value) > MAX_CHOICE:
+            raise Error(f"{name} holds {len(value)} characters; at most {MAX_CHOICE} can be kept")
+        others = {key: kept for key, kept in self.choices if key != name}
+        if value != CHOICES[name]:
+            others[name] = value
+        return replace(self, choices=tuple(sorted(others.items())))
 
     def with_tray(self, tray: tuple[TrayItem, ...]) -> "Workspace":
         """A new tray; the old one can be had back by `undo`."""

@@ -70,6 +70,7 @@ def _open() -> None:
         models=opened.models,
         prompt=opened.prompt,
         selection=opened.selection,
+        choices=opened.choices,
         seed=opened.seed,
         temperature=opened.temperature,
         new_tokens=opened.new_tokens,

@@ -148,6 +148,34 @@ def _take(name: str, value: Any) -> None:
     set_workspace(_with(name, value))
 
 
+def chosen(widget: Callable[..., Any], label: str, *args: Any, name: str, **options: Any) -> str:
+    """Show a choice of the workspace by its name in links (`CHOICES`) and write changes back.
+
+    Returns what is chosen. A value that is none of the widget's options, from a link or another
+    model, becomes the first of them.
+    """
+    value = workspace().choice(name)
+    if args and value not in args[0]:
+        value = next(iter(args[0]))
+        _put(workspace().with_choice(name, value))
+    field(
+        widget,
+        label,
+        *args,
+        key=f"choice_{name}",
+        value=value,
+        then=partial(_choose, name),
+        **options,
+    )
+    return value
+
+
+def _choose(name: str, value: str | None) -> None:
+    """Take a choice; a button of a row that was pressed again (None) keeps what it had."""
+    if value is not None:
+        attempt(lambda: set_workspace(workspace().with_choice(name, value)))
+
+
 def query() -> dict[str, str]:
     """The address parameters of this state, for the address bar and every link of the menu.
 

@@ -233,3 +233,24 @@ def test_half_a_character_is_refused_with_a_sentence(field):
         from_session(to_session(work))
     with pytest.raises(Error, match="lone surrogate"):
         from_query(to_query(work))
+
+
+def test_choices_about_single_views_stand_in_the_address_by_name():
+    work = Workspace().with_choice("lens", "kl").with_choice("find", "/mon|tues/")
+    assert to_query(work) == {"lens": "kl", "find": "/mon|tues/"}
+    assert from_query(to_query(work)) == work
+    assert from_session(to_session(work)) == work
+    assert work.with_choice("lens", "probability").with_choice("find", "") == Workspace()
+
+
+def test_a_choice_that_is_unknown_or_too_long_is_refused():
+    with pytest.raises(Error, match="no choice 'colour'"):
+        Workspace().with_choice("colour", "red")
+    with pytest.raises(Error, match="at most 500"):
+        from_query({"find": "x" * 501})
+
+
+def test_a_session_file_without_choices_still_opens():
+    plain = json.loads(to_session(Workspace(prompt="Hello")))
+    del plain["choices"]
+    assert from_session(json.dumps(plain)) == Workspace(prompt="Hello")

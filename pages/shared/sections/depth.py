@@ -44,7 +44,8 @@ def draw(view: View, grace: float) -> LensResult | None:
     result = answer(request, key="lens", grace=grace, height=380)
     if not isinstance(result, LensResult):
         return None
-    colour = st.session_state.get("lens_colour") or "probability"
+    colour = state.workspace().choice("lens")
+    colour = colour if colour in COLOURS else "probability"
     panel(
         result,
         drawn(drawing.figure, result, colour=colour),
@@ -86,9 +87,9 @@ def _inputs(result: LensResult, view: View) -> None:
             st.number_input, "Token", key="lens_token", value=view.token, then=_take_token,
             min_value=0, max_value=len(view.tokens) - 1, step=1, width=110,
         )  # fmt: skip
-        st.selectbox(
-            "Colour", list(COLOURS), format_func=COLOURS.__getitem__, key="lens_colour",
-            persist_state="session", width=220,
+        state.chosen(
+            st.selectbox, "Colour", list(COLOURS), name="lens",
+            format_func=COLOURS.__getitem__, width=220,
         )  # fmt: skip
 
 

@@ -40,10 +40,9 @@ def draw(view: View, grace: float) -> None:
     if not isinstance(result, TokenNeurons):
         return
     with framed("Strongest neurons", HELP, key="neurons"):
-        order = st.session_state.get("neurons_order") or "all"
-        st.selectbox(
-            "Show", list(SHOWN), format_func=SHOWN.__getitem__, key="neurons_order",
-            persist_state="session", label_visibility="collapsed",
+        order = state.chosen(
+            st.selectbox, "Show", list(SHOWN), name="order",
+            format_func=SHOWN.__getitem__, label_visibility="collapsed",
         )  # fmt: skip
         places = ranked(result, order)
         neuron_list(

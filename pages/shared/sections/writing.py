@@ -126,12 +126,12 @@ def dose_question(view: View) -> Request | None:
 def _item(view: View) -> int:
     """Number of the clamp whose strength is varied: the chosen one, else the last that can be."""
     able = doses(view.changes)
-    chosen = st.session_state.get("_dose_item")
-    return chosen if chosen in able else able[-1]
+    chosen = state.workspace().choice("swept")
+    return int(chosen) if chosen in map(str, able) else able[-1]
 
 
 def _take_item(item: int) -> None:
-    st.session_state["_dose_item"] = item
+    state.set_workspace(state.workspace().with_choice("swept", str(item)))
 
 
 def _unit(change: Change) -> float:
