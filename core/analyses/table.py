@@ -16,6 +16,7 @@ from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
 from core.analyses.steer import steer
 from core.analyses.token_neurons import token_neurons
+from core.analyses.unit_values import unit_values
 from core.results.base import Result
 from core.spec.errors import Error
 
@@ -57,6 +58,7 @@ ANALYSES: dict[str, Analysis] = {
     "head_effect": Analysis(head_effect, "What the answer loses when each head is ablated."),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(dose, "How the answer responds to the strength of one change."),
+    "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
     "scale": Analysis(scale, "How large the values at a site get on the reference text."),
 }
 

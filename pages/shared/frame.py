@@ -11,7 +11,7 @@ import streamlit as st
 from core import recent
 from core.spec import links
 from core.spec.workspace import Workspace
-from pages.shared import chip, pickers, share, state, tray
+from pages.shared import chip, keys, pickers, share, state, tray
 from pages.shared.menu import MENU, entry, guide
 from pages.shared.notices import sentence
 from pages.shared.panels import let_go
@@ -45,6 +45,7 @@ def page(name: str) -> Iterator[Workspace]:
     let_go()
     with foot:
         chip.draw()
+        keys.draw()
     state.save(name)
     _note_work(name)
 

@@ -258,3 +258,22 @@ def test_a_neuron_held_below_zero_is_watched_at_the_other_end(stories: Loaded) -
     below = api.run("dose", stories, text=TEXT, interventions=[api.Clamp("L4.neuron[5]", -6.4)])
     assert below.target_reason.endswith("below zero")
     assert below.probability[0] > below.probability[-1]
+
+
+def test_the_values_of_a_unit_are_its_traced_values_and_its_layers_middle(stories: Loaded) -> None:
+    clamp = api.Clamp("L1.neuron[3]", 5.0)
+    result = api.run("unit_values", stories, text=TEXT, at="L3.neuron[9]", interventions=[clamp])
+    clean = api.trace(stories, TEXT, ["L3.neuron"])["L3.neuron"]
+    changed = api.trace(stories, TEXT, ["L3.neuron[9]"], interventions=[clamp])["L3.neuron[9]"]
+    np.testing.assert_allclose(result.clean, clean[:, 9], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result.value, changed, rtol=1e-5, atol=1e-6)
+    assert np.abs(result.value - result.clean).max() > 1e-3
+    others = np.delete(np.abs(clean), 9, axis=1)
+    assert (result.typical >= np.quantile(others, 0.45, axis=1)).all()
+    assert (result.typical <= np.quantile(others, 0.55, axis=1)).all()
+
+
+def test_what_has_no_single_value_a_token_is_refused(stories: Loaded) -> None:
+    for at in ("L1.head[0]", "L1.neuron", "L1.pattern"):
+        with pytest.raises(api.Error, match="one value a token"):
+            api.run("unit_values", stories, text=TEXT, at=at)
