@@ -1,0 +1,57 @@
+"""What the loss says about every neuron: activation times gradient, in one pass back."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from core.engine.forward import call
+from core.engine.loss import next_token_losses, refuse_without_next_tokens
+from core.engine.rows import Rows
+from core.engine.units import through
+from core.models.loaded import Loaded
+from core.spec.errors import Error
+
+
+def neuron_importance(loaded: Loaded, rows: Rows) -> tuple[list[Tensor], Tensor]:
+    """|a x dL/da| of every neuron, summed over the tokens of each row; L the row's summed loss.
+
+    Returns a [row, neuron] per layer in nats, float32, and the losses [row] in nats. To first
+    order it is what the loss would change by if the neuron were silent at one token. The weights
+    keep no gradient; nothing of the model is changed.
+    """
+    refuse_without_next_tokens(loaded, "the importance of neurons")
+    _refuse_weights_elsewhere(loaded)
+    seen: dict[int, Tensor] = {}
+    layers = range(loaded.n_layers)
+    with through(loaded, {layer: _kept(seen, layer) for layer in layers}, rows.n):
+        with torch.enable_grad():
+            losses = next_token_losses(call(loaded, rows).logits, rows).sum(dim=1)
+            gradients = torch.autograd.grad(losses.sum(), [seen[layer] for layer in layers])
+    found = [
+        (seen[layer].detach() * gradient).abs().float().sum(dim=1)
+        for layer, gradient in zip(layers, gradients, strict=True)
+    ]
+    return found, losses.detach()
+
+
+def _kept(seen: dict[int, Tensor], layer: int) -> Callable[[Tensor], Tensor]:
+    """Keep the neurons of a layer where gradients can reach them.
+
+    The first layer begins the graph: the weights themselves take no part in it. Later layers
+    hang on it already, and must not be cut off: an early neuron acts through later ones too.
+    """
+
+    def act(values: Tensor) -> Tensor:
+        seen[layer] = values if values.requires_grad else values.detach().requires_grad_()
+        return seen[layer]
+
+    return act
+
+
+def _refuse_weights_elsewhere(loaded: Loaded) -> None:
+    if any(parameter.is_meta for parameter in loaded.module.parameters()):
+        raise Error(
+            f"parts of {loaded.name} are kept on disk while they are not used, and gradients need "
+            "them all at once; load it on one device"
+        )
