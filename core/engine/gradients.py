@@ -24,10 +24,10 @@ def neuron_importance(loaded: Loaded, rows: Rows) -> tuple[list[Tensor], Tensor]
     _refuse_weights_elsewhere(loaded)
     seen: dict[int, Tensor] = {}
     layers = range(loaded.n_layers)
-    with through(loaded, {layer: _kept(seen, layer) for layer in layers}, rows.n):
-        with torch.enable_grad():
-            losses = next_token_losses(call(loaded, rows).logits, rows).sum(dim=1)
-            gradients = torch.autograd.grad(losses.sum(), [seen[layer] for layer in layers])
+    kept = {layer: _kept(seen, layer) for layer in layers}
+    with through(loaded, kept, rows.n), torch.enable_grad():
+        losses = next_token_losses(call(loaded, rows).logits, rows).sum(dim=1)
+        gradients = torch.autograd.grad(losses.sum(), [seen[layer] for layer in layers])
     found = [
         (seen[layer].detach() * gradient).abs().float().sum(dim=1)
         for layer, gradient in zip(layers, gradients, strict=True)

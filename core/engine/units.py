@@ -31,7 +31,7 @@ class Rewrite:
 
 
 def neuron_map(loaded: Loaded, layer: int, stack: str = "") -> nn.Module:
-    """The linear map whose input are the neurons. Raises `Error` where single neurons are missing."""
+    """The map whose input are the neurons. Raises `Error` where there are no single neurons."""
     site = Site(layer, "neuron", stack=stack)
     loaded.check(site)
     module = loaded.block(site).neurons
