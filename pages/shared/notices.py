@@ -28,6 +28,18 @@ def small(text: str, *, strong: bool = False, quiet: bool = False) -> str:
     return f'<div class="{name}">{html.escape(shown_text(text, 2_000), quote=True)}</div>'
 
 
+def head(title: str, help: str, shows: str = "") -> str:
+    """The head of a framed part as harmless HTML, one element for the browser to place: its title,
+    how to read it (folded away), and what is seen in it.
+    """
+    told = f"<p>{html.escape(shows, quote=True)}</p>" if shows else ""
+    return (
+        f'<div class="eido-head"><b>{html.escape(title, quote=True)}</b>'
+        f"<details><summary>how to read</summary><div>{html.escape(help, quote=True)}</div>"
+        f"</details>{told}</div>"
+    )
+
+
 def shown_text(text: str, most: int = 600) -> str:
     """Text of any origin as it may be sent to a browser; control characters become signs."""
     words = " ".join(visible(word) for word in text.split())

@@ -15,7 +15,7 @@ from core.spec.request import Request
 from pages.shared import state
 from pages.shared.clicks import pickable_chart
 from pages.shared.export import export_row
-from pages.shared.notices import sentence, shown_text
+from pages.shared.notices import head, sentence, shown_text
 
 __all__ = ["answer", "ask", "export_row", "let_go", "look", "panel"]
 
@@ -165,12 +165,8 @@ def panel(
     """
     chart = f"{key}_chart"
     with st.container(border=True, key=f"{key}_panel", gap="xsmall"):
-        with _line():
-            st.html(f"<b>{html.escape(title)}</b>", width="stretch")
-            with st.popover("how to read", type="tertiary", key=f"{key}_help"):
-                st.markdown(help)
-        if not figure.layout.title.text:
-            st.html(_words(table.title(result), "text"))
+        shows = "" if figure.layout.title.text else table.title(result)
+        st.html(head(title, help, shows))
         pickable_chart(figure, key=chart, label=title, on_pick=on_pick, picked=picked, grid=grid)
         with _line():
             st.html(_words(_foot(caption, job or asked().job(key)), "muted"), width="stretch")

@@ -7,18 +7,15 @@ import streamlit as st
 
 from core.figures.wording import number
 from core.results.base import Result
-from pages.shared.notices import small
+from pages.shared.notices import head, small
 from pages.shared.panels import asked, export_row
 
 
 @contextmanager
 def framed(title: str, help: str, *, key: str) -> Iterator[None]:
-    """A bordered box with a title (HTML-free) and how to read what is in it."""
+    """A bordered box with a title and how to read what is in it."""
     with st.container(border=True, gap="small", key=f"{key}_panel"):
-        with line():
-            st.html(small(title, strong=True), width="stretch")
-            with st.popover("how to read", type="tertiary", key=f"{key}_help"):
-                st.markdown(help)
+        st.html(head(title, help))
         yield
 
 
