@@ -29,6 +29,7 @@ PAGES = Row(
             "core.spec",
             "core.jobs",
             "core.results",
+            "core.concepts",
             "core.figures",
             "core.home",
             "core.recent",
@@ -59,6 +60,7 @@ TABLE: dict[str, Row] = {
     "core": Row(()),
     "core.spec": SPEC,
     "core.home": SPEC,
+    "core.concepts": SPEC,
     "core.recent": SPEC,
     "core.results": Row(("numpy", "pandas", "core.spec", "core.results")),
     "core.figures": Row(
@@ -74,6 +76,7 @@ TABLE: dict[str, Row] = {
         (
             *(*TORCH, "pandas", "scipy", "sklearn", "umap", "kernels"),
             *("core.spec", "core.home", "core.results", "core.analyses", *ENGINE),
+            "core.concepts",
         )
     ),
     "core.engine": MODEL_ROOM,
@@ -88,7 +91,7 @@ TABLE: dict[str, Row] = {
     "core.api": Row(
         (
             *("numpy", "pandas", "core.spec", "core.home", "core.results", "core.jobs"),
-            *("core.store", "core.status", "core.analyses", *ENGINE),
+            *("core.store", "core.status", "core.analyses", "core.concepts", *ENGINE),
         ),
         late=("torch", "plotly", "tqdm", "core.figures"),
     ),
