@@ -113,17 +113,17 @@ def _forced(
     if loaded.kind == "encoder-decoder":
         one = rows(loaded, [ids])
         assert one.targets is not None
+        given = one.targets.shape[1]
         begun = torch.tensor([[*one.targets[0].tolist(), *new[:-1]]], device=loaded.device)
         text = Rows(one.ids, one.lengths, begun)
         asked = list(range(len(new)))
     else:
+        given = len(ids)
         text = rows(loaded, [[*ids, *new[:-1]]])
         asked = list(range(len(ids) - 1, len(ids) + len(new) - 1))
     parts = []
     for each in changes:
-        trace = run(
-            loaded, text, change=[each], logits=asked, prompt=len(ids), check=progress.check
-        )
+        trace = run(loaded, text, change=[each], logits=asked, prompt=given, check=progress.check)
         assert trace.logits is not None
         parts.append(log_probabilities(trace.logits))
     return torch.cat(parts)

@@ -9,13 +9,17 @@ from torch import Tensor
 
 from core.engine.writes import write_matrix, write_norms
 from core.models.loaded import Loaded
+from core.spec import where
 from core.spec.errors import Error
 from core.spec.interventions import (
     Ablate,
     Add,
+    Change,
     Clamp,
     Control,
+    Erase,
     Intervention,
+    Limit,
     Patch,
     Project,
     Scale,
@@ -28,8 +32,9 @@ class Moment:
     """Where in the text a hook stands, and what must be remembered between decoding steps.
 
     `tokens` are in this step and `offset` lie in the cache already. `prompt` tokens come first
-    where more follow that count as generated (0: the whole row is the prompt). `sources` holds
-    what patches and resampling put in; `means` the means over the prompt, by row and change.
+    where more follow that count as generated (0: the whole row is the prompt); in an
+    encoder-decoder these are the decoder's tokens, all of the encoder's are the prompt. `sources`
+    holds what patches and resampling put in; `means` the means over the prompt, by row and change.
     """
 
     loaded: Loaded
@@ -38,6 +43,20 @@ class Moment:
     prompt: int = 0
     sources: Mapping[Intervention, Tensor] = field(default_factory=dict)
     means: dict[Any, Tensor] = field(default_factory=dict)
+    tensors: dict[Any, Tensor] = field(default_factory=dict)
+
+    def tensor(self, numbers: tuple[Any, ...], like: Tensor) -> Tensor:
+        """The numbers of a change as a tensor, made once: a step of decoding needs them again."""
+        key = (id(numbers), like.dtype, like.device)  # the change outlives the moment
+        if key not in self.tensors:
+            self.tensors[key] = torch.tensor(numbers, dtype=like.dtype, device=like.device)
+        return self.tensors[key]
+
+    def given(self, site: Site, tokens: int) -> int:
+        """How many of a site's `tokens` in this step belong to the prompt, from the first on."""
+        if site.stack:
+            return tokens
+        return min(tokens, max(0, self.prompt - self.offset)) if self.prompt else tokens
 
 
 def changed(change: Intervention, values: Tensor, length: int, row: int, at: Moment) -> Tensor:
@@ -50,14 +69,31 @@ def changed(change: Intervention, values: Tensor, length: int, row: int, at: Mom
         before = values.clone()
         moved = changed(change.of, values, length, row, at) - before
         return before + _disguised(moved, change, at.loaded)
+    if isinstance(change, Ablate) and change.to == "mean":
+        _mean(change, values, length, row, at)  # also where it is put in only later
     target = _target(change.site, values, at.offset)
     if target is None:
         return values
+    spared = _spared(change, values, at) if change.where else None
+    kept = None if spared is None else values[spared]
     if change.site.dictionary:
         _change_feature(change, target, at.loaded)
     else:
         _change(change, target, values, length, row, at)
+    if kept is not None:
+        values[spared] = kept
     return values
+
+
+def _spared(change: Change, values: Tensor, at: Moment) -> Tensor:
+    """The tokens of this step at which the change does not act, bool [token].
+
+    The change is made everywhere and these are put back, so that a mean over the prompt is the
+    same wherever it is put in.
+    """
+    tokens, first = values.shape[0], 0 if change.site.stack else at.offset
+    acts = where.acts(change.where, first, tokens, first + at.given(change.site, tokens))
+    return ~torch.tensor(acts, dtype=torch.bool, device=values.device)
 
 
 def _target(site: Site, values: Tensor, offset: int) -> Tensor | None:
@@ -86,36 +122,74 @@ def _change(
             target.copy_(_mean(change, values, length, row, at).expand_as(target))
         case Ablate(to="resample"):
             target.copy_(at.sources[change].to(target).expand_as(target))
-        case Add(direction=direction, coefficient=coefficient):
-            target.add_(coefficient * _vector(direction, target, change.site))
-        case Project(direction=direction):
-            vector = _vector(direction, target, change.site)
-            unit = vector / torch.linalg.vector_norm(vector)
-            flat = target.reshape(target.shape[0], -1)
-            share = flat @ unit.reshape(-1)
-            target.sub_(share.reshape(-1, *[1] * (target.ndim - 1)) * unit)
+        case Limit(low=low, high=high, direction=()):
+            target.clamp_(low, high)
         case Patch():
             _patch(change, target, at)
+        case _:
+            _change_along(change, target, at)
+
+
+def _change_along(change: Intervention, target: Tensor, at: Moment) -> None:
+    """What is done along directions given with the change."""
+    match change:
+        case Add(direction=direction, coefficient=coefficient, keep_norm=keep):
+            before = _lengths(target) if keep else None
+            target.add_(coefficient * _vector(direction, target, change.site, at))
+            if before is not None:
+                target.mul_(before / _lengths(target).clamp_min(_tiny(target)))
+        case Project(direction=direction, center=center):
+            unit = _unit(direction, target, change.site, at)
+            target.sub_((_share(target, unit) - center) * unit)
+        case Limit(low=low, high=high, direction=direction):
+            unit = _unit(direction, target, change.site, at)
+            share = _share(target, unit)
+            target.add_((share.clamp(low, high) - share) * unit)
+        case Erase(left=left, right=right, mean=mean):
+            middle = _vector(mean, target, change.site, at)
+            flat = (target - middle).reshape(target.shape[0], -1)
+            moved = flat @ at.tensor(right, flat).T @ at.tensor(left, flat)
+            target.sub_(moved.reshape(target.shape))
         case _:
             raise TypeError(f"no meaning for {change!r}")
 
 
-def _vector(direction: tuple[float, ...], target: Tensor, site: Site) -> Tensor:
+def _vector(direction: tuple[float, ...], target: Tensor, site: Site, at: Moment) -> Tensor:
     """The direction in the shape of one token's values."""
     wanted = target[0].numel() if target.ndim > 1 else 1
     if len(direction) != wanted:
         raise Error(f"{site}: the direction has {len(direction)} numbers, the site {wanted}")
-    vector = torch.tensor(direction, dtype=target.dtype, device=target.device)
-    return vector.reshape(target.shape[1:])
+    return at.tensor(direction, target).reshape(target.shape[1:])
+
+
+def _unit(direction: tuple[float, ...], target: Tensor, site: Site, at: Moment) -> Tensor:
+    vector = _vector(direction, target, site, at)
+    return vector / torch.linalg.vector_norm(vector)
+
+
+def _share(target: Tensor, unit: Tensor) -> Tensor:
+    """The component of each token along a unit vector, in a shape that multiplies it."""
+    share = target.reshape(target.shape[0], -1).contiguous() @ unit.reshape(-1)
+    return share.reshape(-1, *[1] * (target.ndim - 1))
+
+
+def _tiny(values: Tensor) -> float:
+    return torch.finfo(values.dtype).tiny
+
+
+def _lengths(target: Tensor) -> Tensor:
+    """The length of each token's vector, in a shape that multiplies it."""
+    lengths = torch.linalg.vector_norm(target.reshape(target.shape[0], -1), dim=-1)
+    return lengths.reshape(-1, *[1] * (target.ndim - 1))
 
 
 def _mean(change: Ablate, values: Tensor, length: int, row: int, at: Moment) -> Tensor:
     """Mean over the text's tokens of what arrives here; in decoding that of the prompt."""
     key = (row, change)
     if key not in at.means:
-        whole = values[: at.prompt or length].mean(dim=0, keepdim=True)
-        unit = change.site.unit
-        at.means[key] = whole.clone() if unit is None else whole[:, unit].clone()
+        given = values[: min(length, at.given(change.site, values.shape[0]))]
+        own = given if change.site.unit is None else given[:, change.site.unit].contiguous()
+        at.means[key] = own.mean(dim=0, keepdim=True)
     return at.means[key]
 
 
@@ -126,7 +200,7 @@ def _patch(change: Patch, target: Tensor, at: Moment) -> None:
         return
     if at.offset:
         return  # new tokens have no counterpart in the source text
-    target = target[: at.prompt or None]
+    target = target[: at.given(change.site, target.shape[0])]
     tokens = target.shape[0]
     if source.shape[0] != tokens:
         raise Error(
@@ -149,8 +223,10 @@ def _change_feature(change: Intervention, stream: Tensor, loaded: Loaded) -> Non
             wanted = now * factor
         case Ablate(to="zero"):
             wanted = torch.zeros_like(now)
+        case Limit(low=low, high=high, direction=()):
+            wanted = now.clamp(low, high)
         case _:
-            raise Error(f"{site}: a feature can be clamped, scaled or ablated to zero")
+            raise Error(f"{site}: a feature can be clamped, scaled, limited or ablated to zero")
     stream.add_((wanted - now)[:, None] * direction)
 
 

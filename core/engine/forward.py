@@ -49,9 +49,10 @@ def run(
     `change` holds one list of interventions per row, or a single list for every row; changes
     at one place apply in listed order and reads see their result. `logits`: "all" tokens, the
     "last" real one of each row, given positions, or "none", and then the forward stops behind
-    the last block that is read. `prompt` tokens of each row count as given, the rest as
-    generated (means and patches are about the given ones; 0: all). `check` is called in front
-    of every block and may raise. Without reads and changes this is the plain forward, bit for bit.
+    the last block that is read. `prompt` tokens of each row (the decoder's in an encoder-decoder)
+    count as given, the rest as generated (for means, patches and `where`; 0: all are given).
+    `check` is called in front of every block and may raise. Without reads and changes this is the
+    plain forward, bit for bit.
     """
     changes = _checked(loaded, rows, read, change)
     moment = Moment(

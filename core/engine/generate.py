@@ -40,13 +40,14 @@ def generate(
 ) -> Written:
     """Continue one prompt once per list of changes, all runs as rows of one batch.
 
-    `prompt` is a single row. Changes without a position act on prompt and new tokens, `@p` may
-    lie among the new ones. Sampling (temperature > 0) uses the same noise for every row, so
-    rows differ by their changes alone. Stops before an end token and at the end of the context.
+    `prompt` is a single row. Changes act on prompt and new tokens unless `where` says otherwise;
+    `@p` may lie among the new ones. Sampling (temperature > 0) uses the same noise for every row,
+    so rows differ by their changes alone. Stops before an end token and at the end of the context.
     """
     _refuse(loaded, prompt, change, max_new_tokens, temperature)
     rows = repeated(prompt, len(change)) if len(change) > 1 else prompt
-    moment = Moment(loaded, sources=sources(loaded, change, check))
+    given = rows.ids if rows.targets is None else rows.targets
+    moment = Moment(loaded, prompt=given.shape[1], sources=sources(loaded, change, check))
     plan = Plan((), tuple(tuple(each) for each in change), rows.lengths, moment, check)
     with loaded.busy(), armed(loaded, plan):
         return _decode(loaded, rows, plan, max_new_tokens, _sampler(temperature, seed), publish)

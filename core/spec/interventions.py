@@ -5,13 +5,17 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 from core.spec.errors import Error
-from core.spec.site import PATTERNS, Site, site
+from core.spec.site import HEADS, PATTERNS, Site, site
+from core.spec.where import canonical
 
 MAX_DIRECTION = 1_000_000
+# Fields that came later: left out where they are at their default, so that a question and a link
+# from before them stay what they were.
+_LATER = ("where", "center", "keep_norm")
 
 
 def _settle(record: Any) -> None:
@@ -20,11 +24,15 @@ def _settle(record: Any) -> None:
     if place.component in PATTERNS:
         raise Error(f"{place}: attention patterns can be read but not changed; change the head")
     object.__setattr__(record, "site", place)
-    for name in ("value", "factor", "coefficient"):
+    for name in ("value", "factor", "coefficient", "center"):
         if hasattr(record, name):
             object.__setattr__(record, name, _number(getattr(record, name), name, place))
     if hasattr(record, "direction"):
-        object.__setattr__(record, "direction", _direction(record.direction, place))
+        least = 0 if isinstance(record, Limit) else 1  # a limit may be about the values themselves
+        object.__setattr__(record, "direction", _direction(record.direction, place, least))
+    object.__setattr__(record, "where", canonical(record.where))
+    if record.where and place.position is not None:
+        raise Error(f"{place}: the site names its token already; leave out where={record.where!r}")
 
 
 def _number(value: Any, name: str, place: Site) -> float:
@@ -37,12 +45,14 @@ def _number(value: Any, name: str, place: Site) -> float:
     return number
 
 
-def _direction(direction: Any, place: Site) -> tuple[float, ...]:
+def _direction(direction: Any, place: Site, least: int = 1) -> tuple[float, ...]:
+    if isinstance(direction, str):
+        raise Error(f"{place}: a direction is a flat list of numbers")
     try:
         numbers = tuple(float(x) for x in direction)
     except (TypeError, ValueError, OverflowError):
         raise Error(f"{place}: a direction is a flat list of numbers") from None
-    if not 0 < len(numbers) <= MAX_DIRECTION:
+    if not least <= len(numbers) <= MAX_DIRECTION:
         raise Error(f"{place}: a direction needs at least one number")
     if not all(map(math.isfinite, numbers)):
         raise Error(f"{place}: the direction holds a value that is not finite")
@@ -55,6 +65,7 @@ class Clamp:
 
     site: Site
     value: float
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -66,6 +77,7 @@ class Scale:
 
     site: Site
     factor: float
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -83,6 +95,7 @@ class Ablate:
     site: Site
     to: Literal["zero", "mean", "resample"] = "zero"
     seed: int = 0
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -94,22 +107,37 @@ class Ablate:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Add `coefficient` times `direction`, the direction taken as given."""
+    """Add `coefficient` times `direction`, the direction taken as given.
+
+    `keep_norm`: the sum is then scaled to the length the values had before, token by token.
+    """
 
     site: Site
     direction: tuple[float, ...]
     coefficient: float = 1.0
+    keep_norm: bool = False
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
+        if not isinstance(self.keep_norm, bool):
+            raise Error(f"{self.site}: keep_norm is True or False")
+        if self.keep_norm and _single(self.site):
+            raise Error(f"{self.site}: a single number has no direction whose norm could be kept")
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Remove the component along `direction`, which is normalised first."""
+    """Take the component along `direction`, normalised first to v, to `center`.
+
+    x becomes x - (x.v - center) v: 0 removes the component; the mean of x.v on a reference text
+    (the affine form) leaves out what is common to every text.
+    """
 
     site: Site
     direction: tuple[float, ...]
+    center: float = 0.0
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -118,11 +146,69 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Keep every value at the site between `low` and `high`; None is no limit.
+
+    With a `direction`, normalised first, it is the component along it that is kept there.
+    """
+
+    site: Site
+    low: float | None = None
+    high: float | None = None
+    direction: tuple[float, ...] = ()
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        _settle(self)
+        for name in ("low", "high"):
+            if getattr(self, name) is not None:
+                number = _number(getattr(self, name), name, self.site)
+                object.__setattr__(self, name, number)
+        if self.low is None and self.high is None:
+            raise Error(f"{self.site}: a limit needs low=, high= or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise Error(f"{self.site}: low={self.low:g} lies above high={self.high:g}")
+        if self.direction and not any(self.direction):
+            raise Error(f"{self.site}: cannot limit along a direction of length zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """The affine eraser x - left^T right (x - mean), as LEACE computes it.
+
+    left and right [rank, width], mean [width]: what erases a concept with least displacement
+    (Belrose et al., "LEACE: Perfect linear concept erasure in closed form", 2023).
+    """
+
+    site: Site
+    left: tuple[tuple[float, ...], ...]
+    right: tuple[tuple[float, ...], ...]
+    mean: tuple[float, ...]
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        _settle(self)
+        place = self.site
+        object.__setattr__(self, "mean", _direction(self.mean, place))
+        for name in ("left", "right"):
+            rows = getattr(self, name)
+            if isinstance(rows, str) or not hasattr(rows, "__iter__"):
+                raise Error(f"{place}: {name} is a list of rows of numbers")
+            object.__setattr__(self, name, tuple(_direction(row, place) for row in rows))
+        widths = {len(row) for row in (*self.left, *self.right)}
+        if not self.left or len(self.left) != len(self.right) or widths != {len(self.mean)}:
+            raise Error(
+                f"{place}: an eraser needs as many rows left as right, each as long as its mean"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """Put in what the same site holds in a clean run on the text `source`."""
 
     site: Site
     source: str
+    where: str = ""
 
     def __post_init__(self) -> None:
         _settle(self)
@@ -130,7 +216,7 @@ class Patch:
             raise Error(f"{self.site}: the source of a patch is a text")
 
 
-Change = Clamp | Scale | Ablate | Add | Project | Patch
+Change = Clamp | Scale | Ablate | Add | Project | Limit | Erase | Patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +226,7 @@ class Control:
     At each token the change of the residual stream has the norm that `of` would have
     caused there. Neurons: another neuron of the layer is moved instead. Heads: a random
     direction inside another head. Stream sites: a random direction. Chosen by `seed`.
+    It acts at the same tokens as `of`.
     """
 
     of: Change
@@ -158,8 +245,15 @@ KINDS: dict[str, type] = {
     "ablate": Ablate,
     "add": Add,
     "project": Project,
+    "limit": Limit,
+    "erase": Erase,
     "patch": Patch,
 }
+
+
+def _single(place: Site) -> bool:
+    """Does the site hold one number per token, not a vector?"""
+    return place.unit is not None and place.component not in HEADS
 
 
 def to_plain(change: Intervention) -> dict[str, Any]:
@@ -169,6 +263,8 @@ def to_plain(change: Intervention) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": type(change).__name__.lower()}
     for field in fields(change):
         value = getattr(change, field.name)
+        if field.name in _LATER and value == field.default:
+            continue
         plain[field.name] = str(value) if field.name == "site" else value
     return plain
 
@@ -190,24 +286,29 @@ def from_plain(plain: Mapping[str, Any]) -> Intervention:
 
 
 def as_python(change: Change) -> str:
-    """The line a notebook needs: `api.Clamp("L2.neuron[17]", 8.0)`."""
+    """The line a notebook needs: `api.Clamp("L2.neuron[17]", 8.0, where="prompt")`."""
     arguments = []
     for field in fields(change):
         value = getattr(change, field.name)
-        if field.name == "seed" and value == 0:
-            continue
-        arguments.append(f'"{value}"' if field.name == "site" else _literal(value))
+        if field.name == "site":
+            arguments.append(f'"{value}"')
+        elif field.default is MISSING or field.name in ("coefficient", "to"):
+            arguments.append(_literal(value))
+        elif value != field.default:
+            arguments.append(f"{field.name}={_literal(value)}")
     return f"api.{type(change).__name__}({', '.join(arguments)})"
 
 
 def _literal(value: Any) -> str:
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    return repr(value)
 
 
 def listed(changes: Iterable[Intervention]) -> tuple[Intervention, ...]:
     """Interventions as a tuple. Raises `Error` when something else is among them."""
     found = tuple(changes)
     for change in found:
-        if not isinstance(change, Clamp | Scale | Ablate | Add | Project | Patch | Control):
+        if not isinstance(change, Change | Control):
             raise Error(f"not an intervention: {str(change)[:80]!r}; use api.Clamp, api.Add, ...")
     return found
