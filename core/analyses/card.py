@@ -6,7 +6,7 @@ from core.results.card import CardResult
 
 
 def card(loaded: Loaded, progress: Progress) -> CardResult:
-    """Family, sizes, memory and the outcome of the load checks (a) to (f)."""
+    """Family, sizes, memory and the outcome of the load checks (a) to (g)."""
     progress.check()
     assert loaded.card is not None
     return loaded.card

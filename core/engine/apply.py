@@ -1,11 +1,11 @@
 """What each intervention does to the values at its site: one `case` a record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.engine.writes import write_matrix, write_norms
 from core.models.loaded import Loaded
@@ -24,7 +24,7 @@ from core.spec.interventions import (
     Project,
     Scale,
 )
-from core.spec.site import HEADS, STREAM, Site
+from core.spec.site import HEADS, MLP_PARTS, STREAM, Site
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Moment:
     prompt: int = 0
     sources: Mapping[Intervention, Tensor] = field(default_factory=dict)
     means: dict[Any, Tensor] = field(default_factory=dict)
+    seen: dict[Site, Tensor] = field(default_factory=dict)  # what was read in this step so far
     tensors: dict[Any, Tensor] = field(default_factory=dict)
 
     def tensor(self, numbers: tuple[Any, ...], like: Tensor) -> Tensor:
@@ -67,7 +68,10 @@ def changed(change: Intervention, values: Tensor, length: int, row: int, at: Mom
     """
     if isinstance(change, Control):
         before = values.clone()
-        moved = changed(change.of, values, length, row, at) - before
+        if change.site.component in MLP_PARTS:
+            moved = _moved_neurons(change.of, length, row, at)
+        else:
+            moved = changed(change.of, values, length, row, at) - before
         return before + _disguised(moved, change, at.loaded)
     if isinstance(change, Ablate) and change.to == "mean":
         _mean(change, values, length, row, at)  # also where it is put in only later
@@ -83,6 +87,40 @@ def changed(change: Intervention, values: Tensor, length: int, row: int, at: Mom
     if kept is not None:
         values[spared] = kept
     return values
+
+
+def acts_at(change: Intervention) -> Site:
+    """The whole component a change is made at. The control of up or gate moves the neurons."""
+    place = change.site.whole()
+    through = isinstance(change, Control) and place.component in MLP_PARTS
+    return replace(place, component="neuron") if through else place
+
+
+def needed(change: Intervention, loaded: Loaded) -> tuple[Site, ...]:
+    """What has to be read on the way for a change to be made."""
+    place = change.site.whole()
+    if not isinstance(change, Control) or place.component not in MLP_PARTS:
+        return ()
+    gated = loaded.block(place).gate is not None
+    parts = tuple(replace(place, component=name) for name in MLP_PARTS)
+    return parts if gated else parts[:1]
+
+
+def _moved_neurons(change: Change, length: int, row: int, at: Moment) -> Tensor:
+    """How far a change of up or gate would move the neurons of its layer, [token, neuron]."""
+    parts: dict[str, Tensor] = {
+        site.component: at.seen[site][row] for site in needed(Control(change), at.loaded)
+    }
+    component = change.site.component
+    after = parts | {component: changed(change, parts[component].clone(), length, row, at)}
+    act = at.loaded.block(change.site).act
+    assert act is not None
+    return _neurons(after, act) - _neurons(parts, act)
+
+
+def _neurons(parts: Mapping[str, Tensor], act: nn.Module) -> Tensor:
+    values: Tensor = act(parts.get("gate", parts["up"]))
+    return values * parts["up"] if "gate" in parts else values
 
 
 def _spared(change: Change, values: Tensor, at: Moment) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.engine import attention
-from core.engine.apply import Moment, changed
+from core.engine.apply import Moment, acts_at, changed, needed
 from core.models.loaded import Block, Loaded
 from core.spec.interventions import Intervention
 from core.spec.site import PATTERNS, Site
@@ -35,6 +35,9 @@ class Plan:
     stop_early: bool = False
     seen: dict[Site, Tensor] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.moment.seen = self.seen
+
     def places(self) -> dict[Site, tuple[list[Site], dict[int, list[Intervention]]]]:
         """Per hooked component: the reads, and the changes by row (-1 means every row)."""
         found: dict[Site, tuple[list[Site], dict[int, list[Intervention]]]] = {}
@@ -43,7 +46,10 @@ class Plan:
         shared = len(self.change) == 1
         for row, changes in enumerate(self.change):
             for change in changes:
-                place = found.setdefault(change.site.whole(), ([], defaultdict(list)))
+                for part in needed(change, self.moment.loaded):
+                    reads = found.setdefault(part, ([], defaultdict(list)))[0]
+                    reads += () if part in reads else (part,)
+                place = found.setdefault(acts_at(change), ([], defaultdict(list)))
                 place[1][-1 if shared else row].append(change)
         return found
 
@@ -183,6 +189,8 @@ def _attach(loaded: Loaded, place: Site, touch: _Touch, plan: Plan) -> list[Any]
         case "neuron":
             assert block.neurons is not None
             return [_on_input(block.neurons, touch, (loaded.d_mlp,), plan)]
+        case "up" | "gate":
+            return [_on_mlp_part(block, place.component, touch, plan)]
     raise TypeError(f"no place for {place}")
 
 
@@ -225,6 +233,25 @@ def _on_input(module: nn.Module, touch: _Touch, units: tuple[int, ...], plan: Pl
         return None if new is None else (new.reshape(args[0].shape), *args[1:])
 
     return module.register_forward_pre_hook(before)
+
+
+def _on_mlp_part(block: Block, part: str, touch: _Touch, plan: Plan) -> Any:
+    """Up or gate: the output of its map, or its half where one fused map has both, gate first."""
+    module = block.up if part == "up" else block.gate
+    assert module is not None
+    fused = block.up is block.gate
+
+    def after(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
+        values = _by_row(output, plan)
+        parts = list(values.chunk(2, dim=-1)) if fused else [values]
+        which = 1 if fused and part == "up" else 0
+        new = touch(parts[which])
+        if new is None:
+            return None
+        parts[which] = new
+        return (torch.cat(parts, dim=-1) if fused else new).reshape(output.shape)
+
+    return module.register_forward_hook(after)
 
 
 def _on_middle(block: Block, touch: _Touch, scale: float, plan: Plan) -> list[Any]:

@@ -3,6 +3,7 @@
 (a) resid_pre + attn_out + mlp_out = resid_post      (d) pattern rows sum to 1, nothing ahead
 (b) heads through the output matrix = attn_out       (e) reading everything keeps the logits' bits
 (c) unembed(last resid_post) = logits, caps shown    (f) scaling a head by 0 changes the logits
+(g) act(gate) x up = neuron, or act(up)
 
 Run on one row of a few tokens; a failed check names the layer and the identity.
 """
@@ -21,7 +22,7 @@ from core.engine.readout import unembed
 from core.engine.rows import Rows, rows
 from core.models.loaded import Loaded, Stack
 from core.spec.interventions import Scale
-from core.spec.site import COMPONENTS, PATTERNS, Site
+from core.spec.site import COMPONENTS, MLP_PARTS, NEURONS, PATTERNS, Site
 
 # Relative to the largest entry; half precision carries about three digits.
 TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-9}
@@ -35,9 +36,14 @@ NAMES = {
     "d": "pattern rows sum to 1, nothing after the query",
     "e": "reading everything leaves the logits bit-identical",
     "f": "scaling a head by 0 changes the logits",
+    "g": "act(gate) x up = neuron, without a gate act(up) = neuron",
 }
 # What cannot be shown when a check fails; anything else refuses the model.
-LOST = {"c": "logit lens and direct effects on tokens", "d": "attention patterns"}
+LOST = {
+    "c": "logit lens and direct effects on tokens",
+    "d": "attention patterns",
+    "g": "up and gate of single neurons",
+}
 
 
 class _Failed(Exception):
@@ -74,10 +80,12 @@ def _prove(loaded: Loaded) -> list[Outcome]:
         "d": lambda: _patterns(loaded, seen),
         "e": lambda: _untouched(loaded, probe, seen),
         "f": lambda: _causal(loaded, probe),
+        "g": lambda: _neurons(loaded, seen),
     }
     outcomes = [_outcome(letter, check) for letter, check in checks.items()]
     if any(o.letter == "d" and o.state == "failed" for o in outcomes):
         loaded.pattern_source = ""
+    loaded.mlp_parts = not any(o.letter == "g" and o.state == "failed" for o in outcomes)
     return outcomes
 
 
@@ -115,7 +123,11 @@ def readable(loaded: Loaded) -> list[Site]:
             for component in COMPONENTS:
                 if component.startswith("cross") and block.cross is None:
                     continue
-                if component == "neuron" and block.neurons is None:
+                if component in NEURONS and block.neurons is None:
+                    continue
+                if component in MLP_PARTS and not loaded.mlp_parts:
+                    continue
+                if component == "gate" and block.gate is None:
                     continue
                 if component == "resid_mid" and stack.parallel:
                     continue
@@ -206,6 +218,23 @@ def _louder(head: nn.Module) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def _neurons(loaded: Loaded, seen: Trace) -> str:
+    if loaded.d_mlp == 0:
+        return "- the experts are one fused map in this family"
+    worst = 0.0
+    for name, stack, layer in _every_layer(loaded):
+        block, where = stack.blocks[layer], f"{name + '.' if name else ''}layer {layer}"
+        if block.act is None:
+            raise _Failed(f"{where}: the nonlinearity is no module of its own")
+        up = seen.values[Site(layer, "up", stack=name)]
+        gate = seen.values.get(Site(layer, "gate", stack=name))
+        found = block.act(up) if gate is None else block.act(gate) * up
+        wanted = seen.values[Site(layer, "neuron", stack=name)]
+        what = "act(up)" if gate is None else "act(gate) x up"
+        worst = max(worst, _same(found, wanted, f"{where}: {what} is not the neuron"))
+    return f"largest relative difference {worst:.1e}"
 
 
 def _patterns(loaded: Loaded, seen: Trace) -> str:

@@ -27,6 +27,7 @@ class Family:
     norm: str  # the final norm
     up: str  # the linear map into the neurons
     gate: str = ""  # the gate of a gated MLP; equal to `up` when both are one fused map, gate first
+    act: str = ""  # the nonlinearity: neuron = act(gate) x up, or act(up) without a gate
     norm_attn: str = ""  # the norm in front of the attention
     norm_mlp: str = ""  # the norm in front of the MLP
     post_attn: str = ""  # the norm behind the attention's output matrix (Gemma 2, OLMo 2)
@@ -58,6 +59,7 @@ LLAMA = Family(
     norm="model.norm",
     up="mlp.up_proj",
     gate="mlp.gate_proj",
+    act="mlp.act_fn",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
 )
@@ -69,6 +71,7 @@ GPT2 = Family(
     neurons="mlp.c_proj",
     norm="transformer.ln_f",
     up="mlp.c_fc",
+    act="mlp.act",
     norm_attn="ln_1",
     norm_mlp="ln_2",
 )
@@ -80,6 +83,7 @@ GPT_NEOX = Family(
     neurons="mlp.dense_4h_to_h",
     norm="gpt_neox.final_layer_norm",
     up="mlp.dense_h_to_4h",
+    act="mlp.act",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
     parallel="use_parallel_residual",
@@ -92,6 +96,7 @@ OPT = Family(
     neurons="fc2",
     norm="model.decoder.final_layer_norm",
     up="fc1",
+    act="activation_fn",
     norm_attn="self_attn_layer_norm",
     norm_mlp="final_layer_norm",
     norm_after=("self_attn_layer_norm", "final_layer_norm"),
@@ -106,6 +111,7 @@ BLOOM = Family(
     neurons="mlp.dense_4h_to_h",
     norm="transformer.ln_f",
     up="mlp.dense_h_to_4h",
+    act="mlp.gelu_impl",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
     patterns="outputs",
@@ -139,6 +145,7 @@ BERT = Family(
     neurons="output.dense",
     norm="",
     up="intermediate.dense",
+    act="intermediate.intermediate_act_fn",
     norm_after=("attention.output.LayerNorm", "output.LayerNorm"),
     kind="encoder",
     head="cls",
@@ -152,6 +159,7 @@ T5_ENCODER = Family(
     norm="encoder.final_layer_norm",
     up="layer.1.DenseReluDense.wi|layer.1.DenseReluDense.wi_1",
     gate="layer.1.DenseReluDense.wi_0|",
+    act="layer.1.DenseReluDense.act",
     norm_attn="layer.0.layer_norm",
     norm_mlp="layer.1.layer_norm",
     kind="encoder",
@@ -165,6 +173,7 @@ T5 = Family(
     norm="decoder.final_layer_norm",
     up="layer.2.DenseReluDense.wi|layer.2.DenseReluDense.wi_1",
     gate="layer.2.DenseReluDense.wi_0|",
+    act="layer.2.DenseReluDense.act",
     norm_attn="layer.0.layer_norm",
     norm_mlp="layer.2.layer_norm",
     kind="encoder-decoder",
@@ -192,7 +201,7 @@ FAMILIES: dict[str, Family] = {
     "llama": LLAMA,
     "mistral": LLAMA,
     # The experts are one fused tensor, so single neurons have no place of their own.
-    "mixtral": replace(LLAMA, neurons="", up="", gate=""),
+    "mixtral": replace(LLAMA, neurons="", up="", gate="", act=""),
     "qwen2": LLAMA,
     "qwen3": LLAMA,
     "smollm3": LLAMA,
@@ -204,10 +213,11 @@ FAMILIES: dict[str, Family] = {
         norm="model.final_layernorm",
         up="mlp.fc1",
         gate="",
+        act="mlp.activation_fn",
         norm_mlp="input_layernorm",
         parallel=True,
     ),
-    "phi3": replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj"),
+    "phi3": replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj", act="mlp.activation_fn"),
     "gemma": GEMMA,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA2,
@@ -237,6 +247,7 @@ FAMILIES: dict[str, Family] = {
         neurons="ffn.down_proj",
         norm="transformer.norm_f",
         up="ffn.up_proj",
+        act="ffn.act",
         norm_attn="norm_1",
         norm_mlp="norm_2",
         patterns="outputs",

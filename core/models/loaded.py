@@ -18,7 +18,7 @@ from core.models.library import Opened
 from core.results.card import CardResult
 from core.spec.errors import Error
 from core.spec.request import ModelRef
-from core.spec.site import HEADS, PATTERNS, STREAM, Site
+from core.spec.site import HEADS, MLP_PARTS, NEURONS, PATTERNS, STREAM, Site
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Block:
     neurons: nn.Module | None
     up: nn.Module | None
     gate: nn.Module | None
+    act: nn.Module | None
     cross: nn.Module | None
     cross_heads: nn.Module | None
     norm_attn: nn.Module | None
@@ -77,6 +78,7 @@ class Loaded:
     device: torch.device
     fingerprint: str
     pattern_source: str  # "interface", "outputs" or "" when patterns cannot be read
+    mlp_parts: bool = True  # False: up and gate do not give the neurons, so they are not offered
     card: CardResult | None = None
     dictionaries: dict[str, Any] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)  # what is computed once per model
@@ -114,8 +116,15 @@ class Loaded:
 
     def _check_component(self, site: Site) -> None:
         block, stack = self.block(site), self.stacks[site.stack]
-        if site.component == "neuron" and block.neurons is None:
+        if site.component in NEURONS and block.neurons is None:
             raise Error(f"{site}: the experts of {self.family} keep no single neurons to address")
+        if site.component == "gate" and block.gate is None:
+            raise Error(f"{site}: the MLP of {self.family} has no gate; its neurons are act(up)")
+        if site.component in MLP_PARTS and not self.mlp_parts:
+            raise Error(
+                f"{site}: what is known of {self.family} does not say where its up and gate are; "
+                "use neuron"
+            )
         if site.component == "resid_mid" and stack.parallel:
             raise Error(
                 f"{site}: attention and MLP of {self.family} run in parallel, so there is no "
@@ -168,6 +177,8 @@ def _block(module: nn.Module, family: Family, config: Any) -> Block:
         name: find(module, getattr(family, name))
         for name in ("attn", "mlp", "heads", "neurons", "up", "gate", "cross", "cross_heads")
     }
+    # A configuration may name a function that is no module; up and gate are then not offered.
+    parts["act"] = find(module, f"{family.act}|")
     norms = {
         name: find(module, getattr(family, name))
         for name in ("norm_attn", "norm_mlp", "post_attn", "post_mlp")

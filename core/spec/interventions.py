@@ -224,9 +224,9 @@ class Control:
     """The matched control of a change: the stream moves as far, in a random direction.
 
     At each token the change of the residual stream has the norm that `of` would have
-    caused there. Neurons: another neuron of the layer is moved instead. Heads: a random
-    direction inside another head. Stream sites: a random direction. Chosen by `seed`.
-    It acts at the same tokens as `of`.
+    caused there. Neurons, also by their up or gate: another neuron of the layer is moved instead.
+    Heads: a random direction inside another head. Stream sites: a random direction. Chosen by
+    `seed`. It acts at the same tokens as `of`.
     """
 
     of: Change

@@ -6,6 +6,7 @@ parses back to the same `Site`:
     L5.resid_post            the stream behind block 5
     L5.head[3]               head 3 of layer 5, before the output matrix
     L5.neuron[1203]@7        one neuron at token 7
+    L5.gate[1203]            its gate before the nonlinearity; L5.up[1203] what that multiplies
     L6.resid_post.feature[name:1203]   a latent of the dictionary `name`
     enc.L2.resid_post        the encoder stack of an encoder-decoder model
 """
@@ -24,6 +25,8 @@ Component = Literal[
     "mlp_out",
     "head",
     "neuron",
+    "up",
+    "gate",
     "pattern",
     "cross_out",
     "cross_head",
@@ -36,6 +39,9 @@ PATTERNS = ("pattern", "cross_pattern")
 # What lies in the residual stream or joins it: vectors of width d_model.
 STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "cross_out")
 HEADS = ("head", "cross_head")
+# What has one value per neuron: act(gate) x up is the neuron; without a gate act(up) is.
+MLP_PARTS: tuple[Component, ...] = ("up", "gate")
+NEURONS = ("neuron", *MLP_PARTS)
 
 _FORM = re.compile(
     r"(?P<stack>enc\.)?L(?P<layer>\d{1,4})\.(?P<component>[a-z_]+)"

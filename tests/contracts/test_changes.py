@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from core import api
 from core.engine.forward import run
 from core.engine.rows import text_rows
+from core.engine.writes import write_norms
 from core.models.loaded import Loaded
-from core.spec.interventions import Change
+from core.spec.errors import Error
+from core.spec.interventions import Change, Control
+from core.spec.site import NEURONS, Site
 
 TEXT = "the cat sat on the mat"
 LAYER, UNIT = 1, 2
@@ -44,6 +47,19 @@ PLACES = {
         "output.dense",
     ),
 }
+
+
+# family: the maps of up and gate in a block
+PARTS = {
+    "llama": ("mlp.up_proj", "mlp.gate_proj"),
+    "gpt2": ("mlp.c_fc", ""),
+    "gpt_neox": ("mlp.dense_h_to_4h", ""),
+    "gemma2": ("mlp.up_proj", "mlp.gate_proj"),
+    "bert": ("intermediate.dense", ""),
+    "phi3": ("mlp.gate_up_proj", "mlp.gate_up_proj"),
+    "opt": ("fc1", ""),
+}
+BLOCKS = {"phi3": "model.layers.1", "opt": "model.decoder.layers.1"}
 
 
 def hook_output(module: nn.Module, edit: Edit) -> Any:
@@ -106,7 +122,7 @@ def on_unit(component: str, m: Loaded, edit: Edit) -> Edit:
             part = slice(UNIT * m.d_head, (UNIT + 1) * m.d_head)
             x[..., part] = edit(x[..., part].clone())
             return x
-        if component == "neuron":
+        if component in NEURONS:
             x[..., UNIT] = edit(x[..., UNIT].clone())
             return x
         return edit(x)
@@ -116,7 +132,7 @@ def on_unit(component: str, m: Loaded, edit: Edit) -> Edit:
 
 def cases(component: str, m: Loaded) -> list[tuple[Change, Edit]]:
     """Changes of one component and what each does to its tensor [1, token, width or nothing]."""
-    unit = f"[{UNIT}]" if component in ("head", "neuron") else ""
+    unit = f"[{UNIT}]" if component in ("head", *NEURONS) else ""
     site = f"L{LAYER}.{component}{unit}"
     found: list[tuple[Change, Edit]] = [
         (api.Clamp(site, 0.75), lambda x: torch.full_like(x, 0.75)),
@@ -128,7 +144,7 @@ def cases(component: str, m: Loaded) -> list[tuple[Change, Edit]]:
         (api.Clamp(site, 0.75, where="2,4-"), _only([2, *range(4, 99)], _filled)),
         (api.Scale(f"{site}@3", 4.0), _only([3], lambda x: x * 4.0)),
     ]
-    if component == "neuron":
+    if component in NEURONS:
         return found
     width = m.d_head if component == "head" else m.d_model
     return found + along(site, direction(width))
@@ -197,3 +213,73 @@ def test_every_change_is_a_plain_hook_to_the_bit(family: str, component: str, mo
         assert torch.equal(found, wanted), change
         assert not torch.equal(found, before), change
     assert torch.equal(engine(m, api.Scale("L0.neuron[0]", 1.0)), before)
+
+
+def part_reference(m: Loaded, family: str, component: str, edit: Edit) -> Tensor:
+    """The logits with up or gate edited; a fused map (Phi-3) gives the gates first."""
+    path = BLOCKS[family] if family in BLOCKS else PLACES[family][0]
+    up, gate = PARTS[family]
+
+    def half(x: Tensor) -> Tensor:
+        x = x.reshape(1, -1, x.shape[-1])
+        if up != gate:
+            return edit(x)
+        width = x.shape[-1] // 2
+        part = slice(width, None) if component == "up" else slice(0, width)
+        x[..., part] = edit(x[..., part].clone())
+        return x
+
+    name = up if component == "up" else gate
+    handle = hook_output(m.module.get_submodule(f"{path}.{name}"), half)
+    try:
+        with torch.no_grad():
+            logits: Tensor = m.module(input_ids=torch.tensor([ids(m)])).logits
+            return logits
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("component", ["up", "gate"])
+@pytest.mark.parametrize("family", PARTS)
+def test_a_change_of_up_or_gate_is_a_plain_hook_on_its_map(
+    family: str, component: str, model: Model
+) -> None:
+    m = model(family)
+    if component == "gate" and not PARTS[family][1]:
+        with pytest.raises(Error, match="has no gate"):
+            engine(m, api.Clamp("L1.gate[2]", 1.0))
+        return
+    before = engine(m, api.Scale("L0.neuron[0]", 1.0))
+    for change, edit in cases(component, m):
+        wanted = part_reference(m, family, component, on_unit(component, m, edit))
+        assert torch.equal(engine(m, change), wanted), change
+    assert torch.equal(engine(m, api.Scale("L0.neuron[0]", 1.0)), before)
+
+
+@pytest.mark.parametrize("component", ["up", "gate"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "phi3", "t5_gated"])
+def test_the_control_of_up_or_gate_moves_the_stream_as_far_by_another_neuron(
+    family: str, component: str, model: Model
+) -> None:
+    m = model(family)
+    if component == "gate" and m.stacks[""].blocks[0].gate is None:
+        return
+    change = api.Clamp(Site(1, component, 3), 4.0)  # type: ignore[arg-type]
+    place = Site(1, "neuron")
+    rows = text_rows(m, TEXT)
+    seen = [
+        run(m, rows, read=[place], change=[each], logits="none").values[place][0]
+        for each in ([], [change], [Control(change, 7)])
+    ]
+    moved, control = seen[1] - seen[0], seen[2] - seen[0]
+    write = write_norms(m, place)
+    torch.testing.assert_close(
+        (moved * write).norm(dim=-1), (control * write).norm(dim=-1), rtol=1e-4, atol=1e-6
+    )
+    assert (control != 0).any(dim=0).nonzero().flatten().tolist() != [3]
+    assert (control != 0).any(dim=0).sum() == 1
+
+
+def test_experts_have_no_up_and_gate_to_address(model: Model) -> None:
+    with pytest.raises(Error, match="experts"):
+        engine(model("mixtral"), api.Clamp("L1.up[2]", 1.0))
