@@ -15,11 +15,11 @@ _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 def reference_chunks(loaded: Loaded) -> list[list[int]]:
     """The reference text in paragraphs of token ids, each short enough for the model."""
     limit = min(loaded.n_ctx or MAX_TOKENS, MAX_TOKENS)
-    chunks = [encode_cut(loaded, text, limit) for text in _paragraphs()]
+    chunks = [encode_cut(loaded, text, limit) for text in paragraphs()]
     return [chunk for chunk in chunks if len(chunk) > 1]
 
 
-def _paragraphs() -> list[str]:
+def paragraphs() -> list[str]:
     """Paragraphs, set apart by empty lines; lines that begin with # say where they are from."""
     lines = REFERENCE.read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#"))
@@ -28,7 +28,7 @@ def _paragraphs() -> list[str]:
 
 def sentences() -> list[str]:
     """The sentences of the reference text, as neutral texts that stand for text of any kind."""
-    parts = (part for paragraph in _paragraphs() for part in _END.split(paragraph))
+    parts = (part for paragraph in paragraphs() for part in _END.split(paragraph))
     return [part for part in parts if LEAST_WORDS <= len(part.split()) <= MOST_WORDS]
 
 
