@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from core.spec.errors import Error
+from core.spec.floats import packed, unpacked
 from core.spec.interventions import Change, Patch, from_plain, to_plain
 from core.spec.request import ModelRef
 from core.spec.workspace import (
@@ -50,7 +51,7 @@ def to_query(work: Workspace) -> dict[str, str]:
             query[name] = str(getattr(work, name))
     query |= dict(work.choices)
     if work.tray:
-        query["w"] = _pack([_item_plain(item) for item in work.tray])
+        query["w"] = _pack([packed(_item_plain(item)) for item in work.tray])
     return query
 
 
@@ -217,7 +218,8 @@ def _item(plain: Any) -> TrayItem:
     if plain.get("kind") == "control":
         raise Error("a control cannot stand in the tray")
     own = {key: value for key, value in plain.items() if key not in ("off", "unit")}
-    change = from_plain(own)
+    # A patch's source is a text of its own, whatever it begins with.
+    change = from_plain({k: v if k == "source" else unpacked(v) for k, v in own.items()})
     if isinstance(change, Patch):
         _whole_text(change.source, "source of a patch")
     unit = plain.get("unit", 0.0)

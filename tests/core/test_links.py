@@ -7,10 +7,11 @@ import zlib
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import pytest
 
 from core.spec.errors import Error
-from core.spec.interventions import Ablate, Add, Clamp, Patch, Project, Scale
+from core.spec.interventions import Ablate, Add, Clamp, Erase, Limit, Patch, Project, Scale
 from core.spec.links import (
     MAX_LINK,
     from_query,
@@ -24,6 +25,8 @@ from core.spec.request import ModelRef
 from core.spec.site import site
 from core.spec.workspace import MAX_CLAMPS, Selection, TrayItem, Workspace
 
+FLOATS = tuple(float(x) for x in np.linspace(-1, 1, 12).astype("float32"))
+DOUBLES = tuple(n / 10 for n in range(12))
 FULL = Workspace(
     models=(ModelRef("embedded"), ModelRef("/models/a b", "step 10", "float16")),
     prompt='She said: "a & b = <b>c</b>" – ünïcode ☃\n\tnext?',
@@ -36,6 +39,13 @@ FULL = Workspace(
         TrayItem(Project(site("L2.resid_post"), (1.0, 0.0))),
         TrayItem(Patch(site("L1.resid_pre"), "a “source” text")),
         TrayItem(Clamp(site("L2.resid_post.feature[d.1:44]"), 2.0)),
+        TrayItem(Clamp(site("L2.up[3]"), 1.0, "2,5-7,9-")),
+        TrayItem(Limit(site("L2.gate[3]"), high=0.1)),
+        TrayItem(Limit(site("L2.resid_post"), -1.0, 1.0, FLOATS, "generated")),
+        TrayItem(Project(site("L2.resid_post"), FLOATS, 0.3)),
+        TrayItem(Add(site("L2.resid_post"), DOUBLES, -2.0, keep_norm=True, where="prompt")),
+        TrayItem(Erase(site("L1.resid_post"), (FLOATS, DOUBLES), (FLOATS, FLOATS), FLOATS)),
+        TrayItem(Patch(site("L1.resid_pre"), "f32:a text that begins like packed numbers")),
     ),
     seed=123_456_789,
     temperature=0.123456789012,
@@ -91,6 +101,27 @@ def test_what_a_notebook_means_is_what_the_page_opens():
 def test_a_second_model_alone_leaves_the_first_at_its_default():
     work = from_query({"model_b": "other"})
     assert work.models == (*Workspace().models, ModelRef("other"))
+
+
+@pytest.mark.parametrize("width", [768, 1024])
+def test_a_direction_as_wide_as_a_stream_fits_into_an_address(width):
+    rng = np.random.default_rng(0)
+    direction = tuple(float(x) for x in rng.normal(size=width).astype("float32"))
+    work = Workspace(tray=(TrayItem(Add(site("L5.resid_post"), direction, 4.0)),))
+    assert len(link("steer", work)) < MAX_LINK
+    assert _through_an_address(work) == work
+
+
+def test_numbers_that_float32_cannot_hold_are_not_rounded_by_an_address():
+    exact = (0.1,) * 9 + (1e300,)
+    work = Workspace(tray=(TrayItem(Add(site("L5.resid_post"), exact, 4.0)),))
+    assert _through_an_address(work) == work
+
+
+def test_an_address_from_before_directions_were_packed_still_opens():
+    plain = {"kind": "add", "site": "L2.resid_post", "direction": list(DOUBLES), "coefficient": 2.0}
+    (item,) = from_query({"w": _packed([plain])}).tray
+    assert item.change == Add(site("L2.resid_post"), DOUBLES, 2.0)
 
 
 BAD_QUERIES = [
@@ -152,6 +183,25 @@ BAD_TRAYS = [
     [{"kind": "control", "of": CLAMP, "seed": "x"}],
     [{"kind": "add", "site": "L0.resid_post", "direction": [[1]], "coefficient": 1}],
     [{"kind": "add", "site": "L0.resid_post", "direction": "text", "coefficient": 1}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": "f32:!!", "coefficient": 1}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": "f32:AAA=", "coefficient": 1}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": "f32:AADAfw==", "coefficient": 1}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": "12", "coefficient": 1}],
+    [{"kind": "add", "site": "L0.neuron[1]", "direction": [1], "keep_norm": True}],
+    [{"kind": "add", "site": "L0.resid_post", "direction": [1], "keep_norm": "yes"}],
+    [{"kind": "limit", "site": "L0.neuron[1]"}],
+    [{"kind": "limit", "site": "L0.neuron[1]", "low": 2, "high": 1}],
+    [{"kind": "limit", "site": "L0.neuron[1]", "low": "x"}],
+    [{"kind": "limit", "site": "L0.resid_post", "low": 0, "direction": [0, 0]}],
+    [{"kind": "erase", "site": "L0.resid_post", "left": [[1]], "right": [[1]], "mean": [1, 2]}],
+    [{"kind": "erase", "site": "L0.resid_post", "left": [], "right": [], "mean": [1]}],
+    [{"kind": "erase", "site": "L0.resid_post", "left": 3, "right": [[1]], "mean": [1]}],
+    [{"kind": "erase", "site": "L0.resid_post", "left": ["ab"], "right": [[1]], "mean": [1]}],
+    [CLAMP | {"where": "7-3"}],
+    [CLAMP | {"where": 7}],
+    [CLAMP | {"where": "x" * 10_000}],
+    [CLAMP | {"where": ",".join(map(str, range(0, 2000, 2)))}],
+    [CLAMP | {"site": "L0.neuron[1]@2", "where": "prompt"}],
     [{"kind": "ablate", "site": "L0.head[1]", "to": "ash"}],
     [{"kind": "ablate", "site": "L0.pattern"}],
     [{"kind": "patch", "site": "L0.resid_post", "source": 5}],
