@@ -12,6 +12,8 @@ from core.analyses.card import card
 from core.analyses.dose import dose
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
+from core.analyses.neuron_classes import neuron_classes
+from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
 from core.analyses.steer import steer
@@ -56,6 +58,10 @@ ANALYSES: dict[str, Analysis] = {
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),
     "head_effect": Analysis(head_effect, "What the answer loses when each head is ablated."),
+    "neuron_classes": Analysis(
+        neuron_classes, "What neurons do with what they read: strengthen, weaken, or neither."
+    ),
+    "neuron_tokens": Analysis(neuron_tokens, "Every neuron of a layer read as tokens."),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(dose, "How the answer responds to the strength of one change."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),

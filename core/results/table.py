@@ -6,6 +6,8 @@ from core.results.card import CardResult
 from core.results.dose import DoseResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
+from core.results.neuron_classes import NeuronClasses
+from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
 from core.results.steer import SteerResult
@@ -19,6 +21,8 @@ RESULTS: dict[str, type[Result]] = {
     "dose": DoseResult,
     "head_effect": HeadEffect,
     "lens": LensResult,
+    "neuron_classes": NeuronClasses,
+    "neuron_tokens": NeuronTokens,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
     "steer": SteerResult,

@@ -81,15 +81,15 @@ def test_the_reading_rows_give_the_input_of_every_neuron(
     layer = len(loaded.stacks[stack].blocks) - 1
     block = loaded.stacks[stack].blocks[layer]
     norm = None if block.norm_after else block.norm_mlp
-    (read, value), (before, _) = seen_by(loaded, [block.up, norm or block.up])  # type: ignore[list-item]
+    (_, value), (before, _) = seen_by(loaded, [block.up, norm or block.up])
     stream = before if norm is None else normed_plainly(norm, before)
     constant = torch.zeros(value.shape[-1])
     bias = getattr(norm, "bias", None)
     if bias is not None:  # what a norm's bias brings is the same at every token
         with torch.no_grad():
-            constant = block.up(bias.reshape(1, -1)) - block.up(torch.zeros(1, len(bias)))  # type: ignore[misc]
+            constant = block.up(bias.reshape(1, -1)) - block.up(torch.zeros(1, len(bias)))
     if getattr(block.up, "bias", None) is not None:
-        constant = constant + block.up.bias.detach()  # type: ignore[union-attr, operator]
+        constant = constant + block.up.bias.detach()
     rows = neuron_rows(loaded, layer, "in", stack)
     if block.up is block.gate:
         rows = torch.cat([neuron_rows(loaded, layer, "gate", stack), rows])
@@ -103,14 +103,14 @@ def test_neurons_are_what_opens_the_gate_times_what_is_read(
     loaded = model(name)
     block = loaded.stacks[""].blocks[1]
     norm = None if block.norm_after else block.norm_mlp
-    (neurons, _), (read, _), (before, _) = seen_by(
+    (neurons, _), (before, _) = seen_by(
         loaded,
-        [block.neurons, block.up, norm or block.up],  # type: ignore[list-item]
+        [block.neurons, norm or block.up],
     )
     stream = before if norm is None else normed_plainly(norm, before)
     value, gate = (stream @ neuron_rows(loaded, 1, weight).T for weight in ("in", "gate"))
     if name == "llama_tied":  # the only one whose MLP has biases
-        value, gate = value + block.up.bias, gate + block.gate.bias  # type: ignore[union-attr, operator]
+        value, gate = value + block.up.bias, gate + block.gate.bias
     names = ("hidden_activation", "hidden_act", "dense_act_fn")
     wanted = next(getattr(loaded.config, n) for n in names if hasattr(loaded.config, n))
     from transformers.activations import ACT2FN
@@ -181,9 +181,9 @@ def test_the_norm_in_front_is_folded_with_its_effective_weight(
 ) -> None:
     gemma = model("gemma")
     block = gemma.stacks[""].blocks[0]
-    plain = block.up.weight.detach()  # type: ignore[union-attr, operator]
+    plain = block.up.weight.detach()
     rows = neuron_rows(gemma, 0, "in")
-    torch.testing.assert_close(rows, plain * (1 + block.norm_mlp.weight))  # type: ignore[union-attr, operator]
-    torch.testing.assert_close(norm_weight(gemma, block.norm_mlp), 1 + block.norm_mlp.weight)  # type: ignore[arg-type, union-attr, operator]
+    torch.testing.assert_close(rows, plain * (1 + block.norm_mlp.weight))
+    torch.testing.assert_close(norm_weight(gemma, block.norm_mlp), 1 + block.norm_mlp.weight)
     gpt2 = model("gpt2")
     assert neuron_rows(gpt2, 0, "in").mean(dim=1).abs().max() < 1e-6
