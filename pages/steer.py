@@ -2,15 +2,11 @@
 
 import streamlit as st
 
-from core.results.attention import AttentionResult
-from core.results.next_tokens import NextTokens
-from core.spec.request import Request, ask
-from core.spec.workspace import Workspace
-from pages.shared import pickers, tray
 from pages.shared.frame import page
 from pages.shared.notices import sentence
-from pages.shared.panels import answer, asked
+from pages.shared.panels import asked
 from pages.shared.sections import depth, heads, neurons, prediction, prompt, writing
+from pages.shared.sections.reading import opened
 from pages.shared.sections.view import (
     LENS,
     NEURONS,
@@ -19,47 +15,10 @@ from pages.shared.sections.view import (
     TEXT,
     Patience,
     View,
-    missing,
-    selected,
 )
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
 ONE_MODEL = "This page shows model A; model B waits for the pages that compare."
-
-
-def reading(work: Workspace) -> Request:
-    """The first question about a text, the cheapest there is: how the model splits it."""
-    model, changes = work.models[0], tray.active()
-    if missing(pickers.card(model), PREDICTIONS):
-        return ask("attention", model, work.prompt, interventions=changes, layer=0, head=0)
-    return ask("next_tokens", model, work.prompt, interventions=changes, k=10, seed=work.seed)
-
-
-def view_of(work: Workspace, patience: Patience) -> View | None:
-    """The text as model A reads it; None while that is worked out, or when it cannot be."""
-    first = reading(work)
-    job = asked().ask("read", first)
-    job.wait(patience.left())
-    if job.state == "failed":
-        sentence(job.error)
-        if not first.interventions:
-            prompt.examples()
-        return None
-    read = answer(first, key="read", grace=0.0)
-    if not isinstance(read, NextTokens | AttentionResult):
-        return None
-    token, chosen = selected(read, work.selection.token)
-    return View(
-        model=first.model,
-        prompt=work.prompt,
-        changes=tray.active(),
-        tokens=read.tokens,
-        special=read.special,
-        token=token,
-        chosen=chosen,
-        seed=work.seed,
-        card=pickers.card(first.model),
-    )
 
 
 def ask_ahead(view: View) -> None:
@@ -102,11 +61,6 @@ with page("steer") as work:
     if len(work.models) > 1:
         sentence(ONE_MODEL, "info")
     prompt.draw()
-    loading = pickers.card_job(work.models[0])
-    if loading.state == "failed":
-        sentence(f"{work.models[0]}: {loading.error}")
-        again = pickers.load_again
-        st.button("Try again", key="load_again", on_click=again, args=(work.models[0],))
-    elif view := view_of(work, patience):
+    if view := opened(work, patience):
         ask_ahead(view)
         draw(view, patience)

@@ -25,7 +25,6 @@ CHOICES: dict[str, str] = {
     "map": "writes",  # what colours the map of all neurons
     "about": "neuron",  # which question the neurons page answers below the map
     "corpus": "built-in",  # the text that neurons are looked at on
-    "other": "",  # the model that neurons are compared with
 }
 
 
