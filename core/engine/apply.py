@@ -176,13 +176,13 @@ def _change_along(change: Intervention, target: Tensor, at: Moment) -> None:
             target.add_(coefficient * _vector(direction, target, change.site, at))
             if before is not None:
                 target.mul_(before / _lengths(target).clamp_min(_tiny(target)))
-        case Project(direction=direction, center=center):
+        case Project(direction=direction, center=center, share=share):
             unit = _unit(direction, target, change.site, at)
-            target.sub_((_share(target, unit) - center) * unit)
+            target.sub_(share * (_along(target, unit) - center) * unit)
         case Limit(low=low, high=high, direction=direction):
             unit = _unit(direction, target, change.site, at)
-            share = _share(target, unit)
-            target.add_((share.clamp(low, high) - share) * unit)
+            along = _along(target, unit)
+            target.add_((along.clamp(low, high) - along) * unit)
         case Erase(left=left, right=right, mean=mean):
             middle = _vector(mean, target, change.site, at)
             flat = (target - middle).reshape(target.shape[0], -1)
@@ -205,10 +205,10 @@ def _unit(direction: tuple[float, ...], target: Tensor, site: Site, at: Moment) 
     return vector / torch.linalg.vector_norm(vector)
 
 
-def _share(target: Tensor, unit: Tensor) -> Tensor:
+def _along(target: Tensor, unit: Tensor) -> Tensor:
     """The component of each token along a unit vector, in a shape that multiplies it."""
-    share = target.reshape(target.shape[0], -1).contiguous() @ unit.reshape(-1)
-    return share.reshape(-1, *[1] * (target.ndim - 1))
+    along = target.reshape(target.shape[0], -1).contiguous() @ unit.reshape(-1)
+    return along.reshape(-1, *[1] * (target.ndim - 1))
 
 
 def _tiny(values: Tensor) -> float:

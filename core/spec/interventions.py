@@ -15,7 +15,7 @@ from core.spec.where import canonical
 MAX_DIRECTION = 1_000_000
 # Fields that came later: left out where they are at their default, so that a question and a link
 # from before them stay what they were.
-_LATER = ("where", "center", "keep_norm")
+_LATER = ("where", "center", "share", "keep_norm")
 
 
 def _settle(record: Any) -> None:
@@ -24,7 +24,7 @@ def _settle(record: Any) -> None:
     if place.component in PATTERNS:
         raise Error(f"{place}: attention patterns can be read but not changed; change the head")
     object.__setattr__(record, "site", place)
-    for name in ("value", "factor", "coefficient", "center"):
+    for name in ("value", "factor", "coefficient", "center", "share"):
         if hasattr(record, name):
             object.__setattr__(record, name, _number(getattr(record, name), name, place))
     if hasattr(record, "direction"):
@@ -130,13 +130,15 @@ class Add:
 class Project:
     """Take the component along `direction`, normalised first to v, to `center`.
 
-    x becomes x - (x.v - center) v: 0 removes the component; the mean of x.v on a reference text
-    (the affine form) leaves out what is common to every text.
+    x becomes x - share (x.v - center) v. center 0 removes the component; the mean of x.v on a
+    reference text (the affine form) leaves out what is common to every text. share 1 takes all
+    of the way, 0 nothing, -0.1 makes the component a tenth larger.
     """
 
     site: Site
     direction: tuple[float, ...]
     center: float = 0.0
+    share: float = 1.0
     where: str = ""
 
     def __post_init__(self) -> None:

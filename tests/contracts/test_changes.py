@@ -177,6 +177,7 @@ def along(site: str, given: np.ndarray) -> list[tuple[Change, Edit]]:
         (api.Add(site, given, 3.0, keep_norm=True), kept),
         (api.Project(site, given), lambda x: x - share(x) * unit),
         (api.Project(site, given, center=0.5), lambda x: x - (share(x) - 0.5) * unit),
+        (api.Project(site, given, share=-0.5), lambda x: x - -0.5 * share(x) * unit),
         (
             api.Limit(site, low=-0.2, high=0.1, direction=given),
             lambda x: x + (share(x).clamp(-0.2, 0.1) - share(x)) * unit,

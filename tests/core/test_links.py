@@ -42,7 +42,7 @@ FULL = Workspace(
         TrayItem(Clamp(site("L2.up[3]"), 1.0, "2,5-7,9-")),
         TrayItem(Limit(site("L2.gate[3]"), high=0.1)),
         TrayItem(Limit(site("L2.resid_post"), -1.0, 1.0, FLOATS, "generated")),
-        TrayItem(Project(site("L2.resid_post"), FLOATS, 0.3)),
+        TrayItem(Project(site("L2.resid_post"), FLOATS, 0.3, 0.5)),
         TrayItem(Add(site("L2.resid_post"), DOUBLES, -2.0, keep_norm=True, where="prompt")),
         TrayItem(Erase(site("L1.resid_post"), (FLOATS, DOUBLES), (FLOATS, FLOATS), FLOATS)),
         TrayItem(Patch(site("L1.resid_pre"), "f32:a text that begins like packed numbers")),
