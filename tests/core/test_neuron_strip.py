@@ -12,8 +12,10 @@ def test_a_cell_shows_its_strongest_neuron_and_says_which_it_is():
     values[0, 1_299], values[1, 4] = -7.0, 2.0
     shown, neurons = neuron_strip.pooled(values, columns=512)
     assert shown.shape == neurons.shape == (2, 434)  # three a cell, the last one holds one
-    assert shown[0, -1] == -7.0 and neurons[0, -1] == 1_299
-    assert shown[1, 1] == 2.0 and neurons[1, 1] == 4
+    assert shown[0, -1] == -7.0
+    assert neurons[0, -1] == 1_299
+    assert shown[1, 1] == 2.0
+    assert neurons[1, 1] == 4
     assert np.count_nonzero(shown) == 2
 
 
@@ -28,7 +30,8 @@ def test_a_cell_without_values_stays_empty():
     values = np.full((1, 2_000), np.nan, dtype=np.float32)
     values[0, 1] = 0.5
     shown, neurons = neuron_strip.pooled(values, columns=500)
-    assert shown[0, 0] == 0.5 and neurons[0, 0] == 1
+    assert shown[0, 0] == 0.5
+    assert neurons[0, 0] == 1
     assert np.isnan(shown[0, 1:]).all()
 
 
@@ -37,5 +40,6 @@ def test_a_diverging_strip_is_symmetric_about_zero(dark: bool):
     values = np.linspace(-3, 1, 60, dtype=np.float32).reshape(2, 30)
     fig = neuron_strip.figure(values, Look(dark=dark), title="t", words="z", diverging=True)
     cells = fig.data[0]
-    assert cells.zmin == -cells.zmax and cells.zmax >= 3
+    assert cells.zmin == -cells.zmax
+    assert cells.zmax >= 3
     assert [list(row) for row in cells.customdata] == [list(range(30))] * 2
