@@ -12,9 +12,10 @@ from core.engine.token_scores import (
     Vocabulary,
     check_k,
     decoded,
+    kurtosis,
+    log_sums,
     null_z,
     piece_table,
-    spread,
     vocabulary,
 )
 from core.models.loaded import Loaded
@@ -117,6 +118,7 @@ def _margin(ends: Ends) -> Tensor:
 
 def _shapes(words: Vocabulary, rows: Tensor, ends: Ends, progress: Progress) -> list[np.ndarray]:
     """Softmax probability of the first top and bottom token, and excess kurtosis."""
-    high, low, kurtosis = spread(words, rows, progress.check)
-    values = ((ends.top[:, 0] - high).exp(), (-ends.bottom[:, 0] - low).exp(), kurtosis)
+    high, low = log_sums(words, rows, progress.check)
+    first = ((ends.top[:, 0] - high).exp(), (-ends.bottom[:, 0] - low).exp())
+    values = (*first, kurtosis(words, rows, progress.check))
     return [value.cpu().numpy() for value in values]

@@ -12,7 +12,9 @@ from core.analyses.card import card
 from core.analyses.dose import dose
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
+from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
+from core.analyses.neuron_map import neuron_map
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
@@ -62,6 +64,12 @@ ANALYSES: dict[str, Analysis] = {
         neuron_classes, "What neurons do with what they read: strengthen, weaken, or neither."
     ),
     "neuron_tokens": Analysis(neuron_tokens, "Every neuron of a layer read as tokens."),
+    "neuron_map": Analysis(
+        neuron_map, "All neurons of the model at a glance: what they write, and how surely."
+    ),
+    "neuron_card": Analysis(
+        neuron_card, "One neuron: what it reads and writes, its class, its nearest neurons."
+    ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(dose, "How the answer responds to the strength of one change."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),

@@ -5,6 +5,8 @@
 atypical forms.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
@@ -110,6 +112,7 @@ def _mismatched(out: Tensor, read: Tensor, gate: Tensor | None, shift: int) -> T
     return values
 
 
+@cache
 def isotropic_band(d_model: int) -> float:
     """95 % of pairs of isotropic vectors have a |cosine| below this.
 

@@ -199,27 +199,39 @@ def null_z(
     return found
 
 
-def spread(
+def log_sums(
     words: Vocabulary,
     rows: Float[Tensor, "direction d_model"],
     check: Callable[[], None] = lambda: None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """How a direction's scores lie over the whole vocabulary, a tile at a time.
-
-    returns  log-sum-exp of the scores, log-sum-exp of minus the scores, excess kurtosis of the
-             scores (0 for a normal distribution, large where few tokens stick out), [direction]
-    """
-    mean, deviation = moments(words, rows)
+) -> tuple[Tensor, Tensor]:
+    """Log-sum-exp over all tokens of the scores, and of minus the scores, [direction] each."""
     parts = []
-    tile = max(1, TILE // words.n)
-    for start in range(0, len(rows), tile):
+    for part in _tiles(words, rows):
         check()
-        here = slice(start, start + tile)
-        scores = rows[here] @ words.rows.T
-        z = (scores - mean[here, None]) / deviation[here, None]
-        kurtosis = z.pow(4).mean(dim=1) - 3
-        parts.append((scores.logsumexp(1), (-scores).logsumexp(1), kurtosis))
-    return tuple(torch.cat(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
+        scores = part @ words.rows.T
+        parts.append((scores.logsumexp(dim=1), (-scores).logsumexp(dim=1)))
+    high, low = (torch.cat(each) for each in zip(*parts, strict=True))
+    return high, low
+
+
+def kurtosis(
+    words: Vocabulary,
+    rows: Float[Tensor, "direction d_model"],
+    check: Callable[[], None] = lambda: None,
+) -> Float[Tensor, " direction"]:
+    """Excess kurtosis of the scores over all tokens: 0 for a normal distribution, large where
+    few tokens stick out."""
+    parts = []
+    for part in _tiles(words, rows):
+        check()
+        mean, deviation = moments(words, part)
+        z = (part @ words.rows.T - mean[:, None]) / deviation[:, None]
+        parts.append(z.pow(4).mean(dim=1) - 3)
+    return torch.cat(parts)
+
+
+def _tiles(words: Vocabulary, rows: Tensor) -> tuple[Tensor, ...]:
+    return rows.split(max(1, TILE // words.n))
 
 
 def piece_table(loaded: Loaded, *ids: Tensor) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -6,7 +6,9 @@ from core.results.card import CardResult
 from core.results.dose import DoseResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
+from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
+from core.results.neuron_map import NeuronMap
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
@@ -23,6 +25,8 @@ RESULTS: dict[str, type[Result]] = {
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
     "neuron_tokens": NeuronTokens,
+    "neuron_map": NeuronMap,
+    "neuron_card": NeuronCard,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
     "steer": SteerResult,
