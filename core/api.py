@@ -17,6 +17,7 @@ import numpy as np
 
 from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
+from core.engine.device import fitting_threads
 from core.engine.forward import run as _run
 from core.engine.generate import continuation
 from core.engine.generate import generate as _generate
@@ -169,7 +170,7 @@ def run(name: str, m: Loaded, **options: Any) -> Result:
     if "interventions" in options:
         options["interventions"] = listed(options["interventions"])
     method.check(name, set(options))
-    with _Bar(name) as bar:
+    with fitting_threads(m), _Bar(name) as bar:
         result = method.run(m, bar, **options)
     return replace(result, request=_asked(name, m, options))
 

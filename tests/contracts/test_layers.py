@@ -48,7 +48,7 @@ JOBS = Row(
 )
 MODEL_ROOM = Row(
     (
-        *(*MODELS, "psutil", "huggingface_hub", "kernels"),
+        *(*MODELS, "psutil", "huggingface_hub", "threadpoolctl", "kernels"),
         *("core.spec", "core.home", "core.results", *ENGINE),
     )
 )
