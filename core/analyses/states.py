@@ -1,4 +1,4 @@
-"""Residual stream states of many texts at all layers: one vector per text, reduced while running."""
+"""Residual stream states of many texts at all layers, reduced while running."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from core.analyses.attention import attention
 from core.analyses.card import card
+from core.analyses.direction import direction
 from core.analyses.dose import dose
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
@@ -73,6 +74,7 @@ ANALYSES: dict[str, Analysis] = {
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(dose, "How the answer responds to the strength of one change."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
+    "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "scale": Analysis(scale, "How large the values at a site get on the reference text."),
 }
 

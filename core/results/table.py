@@ -3,6 +3,7 @@
 from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.card import CardResult
+from core.results.direction import DirectionResult
 from core.results.dose import DoseResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
@@ -20,6 +21,7 @@ from core.spec.errors import Error
 RESULTS: dict[str, type[Result]] = {
     "attention": AttentionResult,
     "card": CardResult,
+    "direction": DirectionResult,
     "dose": DoseResult,
     "head_effect": HeadEffect,
     "lens": LensResult,
