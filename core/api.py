@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import concepts as _concepts
 from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
 from core.engine.device import fitting_threads
@@ -28,6 +29,8 @@ from core.models.tokens import encode, pieces
 from core.results.base import Result, read_parts
 from core.results.table import result_class
 from core.spec import links
+from core.spec.concept import Concept
+from core.spec.concept import plain as _plain
 from core.spec.errors import Error
 from core.spec.interventions import (
     Ablate,
@@ -52,6 +55,7 @@ __all__ = [
     "Ablate",
     "Add",
     "Clamp",
+    "Concept",
     "Erase",
     "Error",
     "Limit",
@@ -60,6 +64,8 @@ __all__ = [
     "Scale",
     "Site",
     "analyses",
+    "concept",
+    "concepts",
     "figure",
     "generate",
     "link",
@@ -161,6 +167,22 @@ def analyses() -> dict[str, str]:
     return {name: method.about for name, method in ANALYSES.items()}
 
 
+def concepts() -> dict[str, Concept]:
+    """The built-in concepts by name: everyday contrasts, and what is planted in shipped models."""
+    return dict(_concepts.built_in())
+
+
+def concept(
+    name: str, positive: Sequence[str], negative: Sequence[str] = (), *, paired: bool = False
+) -> Concept:
+    """A concept of your own: texts or words that have it, and some that have not.
+
+    `paired`: text i of both sides belong together. Without negative ones it is told from text of
+    any kind. Empty, too long or repeated texts are refused in a sentence.
+    """
+    return Concept(name, tuple(positive), tuple(negative), paired=paired)
+
+
 def run(name: str, m: Loaded, **options: Any) -> Result:
     """Run an analysis and wait for its answer; long ones show a progress bar.
 
@@ -170,6 +192,10 @@ def run(name: str, m: Loaded, **options: Any) -> Result:
     if "interventions" in options:
         options["interventions"] = listed(options["interventions"])
     method.check(name, set(options))
+    options = {
+        key: _plain(value) if isinstance(value, Concept) else value
+        for key, value in options.items()
+    }
     with fitting_threads(m), _Bar(name) as bar:
         result = method.run(m, bar, **options)
     return replace(result, request=_asked(name, m, options))

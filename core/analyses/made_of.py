@@ -67,7 +67,9 @@ def _neurons(
         write = neuron_writes(loaded, layer, stack)
         write = write / torch.linalg.vector_norm(write, dim=-1, keepdim=True).clamp_min(1e-12)
         both = torch.cat([directions[layer:], noise]).to(write)
-        cosine = (write @ both.T).T.cpu()  # [direction of this layer and above, then random; neuron]
+        cosine = (
+            write @ both.T
+        ).T.cpu()  # [direction of this layer and above, then random; neuron]
         highest = torch.maximum(highest, cosine[n_layers - layer :].abs().amax(dim=-1))
         chance[layer] = highest.mean()
         for above, row in zip(best[layer:], cosine[: n_layers - layer], strict=True):
