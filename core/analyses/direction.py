@@ -210,5 +210,3 @@ def _result(
         control_score=parts.chance_score.numpy(),
         **{name: values.astype(np.float32) for name, values in found.items()},
     )
-
-

@@ -18,7 +18,7 @@ from core.engine.readout import reading_matrix
 from core.engine.writes import neuron_writes
 from core.models import pool
 from core.models.loaded import Loaded
-from core.models.tokens import encode, known_ids
+from core.models.tokens import encode, known_ids, pieces
 from core.spec.concept import Concept, from_plain
 from core.spec.errors import Error
 from core.spec.request import ModelRef
@@ -216,13 +216,19 @@ def _token(loaded: Loaded, token: str) -> Tensor:
     """What has to be added to the stream to raise this token against all others."""
     if not readable(loaded):
         raise Error(f"{loaded.name} has no plain unembedding, so tokens have no direction in it")
-    special = set(loaded.tokenizer.all_special_ids)
-    ids = [i for i in encode(loaded, token) if i not in special]
-    if not ids:
-        raise Error(f"{token[:40]!r} has no tokens besides special ones")
-    matrix = reading_matrix(loaded)
+    ids, matrix = word_ids(loaded, token), reading_matrix(loaded)
     # A word of several tokens: the mean of its pieces.
     return matrix[ids].mean(dim=0) - matrix[: known_ids(loaded)].mean(dim=0)
+
+
+def word_ids(loaded: Loaded, word: str) -> list[int]:
+    """Token ids of a word without special tokens and lone blanks (SentencePiece adds one)."""
+    special = set(loaded.tokenizer.all_special_ids)
+    ids = [i for i in encode(loaded, word) if i not in special]
+    kept = [i for i, piece in zip(ids, pieces(loaded, ids), strict=True) if piece.strip()]
+    if not kept:
+        raise Error(f"{word[:40]!r} has no tokens besides special ones and blanks")
+    return kept
 
 
 def _neuron(loaded: Loaded, neuron: str) -> Tensor:
