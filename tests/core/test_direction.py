@@ -70,7 +70,24 @@ def test_what_is_planted_is_found_and_shuffled_labels_are_not(stories: Loaded) -
 def test_two_lists_that_mean_nothing_are_told_apart_no_better_than_their_control(
     stories: Loaded,
 ) -> None:
-    words = "one two big red dog cat sun car box day hat bed top man pen cup".split()
+    words = [
+        "one",
+        "two",
+        "big",
+        "red",
+        "dog",
+        "cat",
+        "sun",
+        "car",
+        "box",
+        "day",
+        "hat",
+        "bed",
+        "top",
+        "man",
+        "pen",
+        "cup",
+    ]
     result = api.run("direction", stories, positive=words[::2], negative=words[1::2])
     chance = np.quantile(result.control_separation, 0.95, axis=1)
     assert (result.separation <= chance + 0.15).all()
@@ -82,7 +99,7 @@ def test_a_token_direction_raises_its_token_and_a_neuron_direction_is_its_write(
 ) -> None:
     token = api.run("direction", stories, method="token", token=" was")
     assert token.raises[4][0] == " was"
-    assert token.raise_score[4, 0] > 2 * token.control_score[4]
+    assert token.raise_score[4, 0] > 1.5 * token.control_score[4]
     assert np.isnan(token.separation).all()
     assert np.isnan(token.split_half).all()
     assert (token.mean_norm > 0).all()
