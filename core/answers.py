@@ -74,26 +74,32 @@ def known(request: Request) -> "Result | None":
         return None  # and torch is not imported to find out more
     stamp, answer_key = note
     try:
-        same = backend().stamp(request.model) == stamp
+        same = _stamp(backend(), request) == stamp
     except (Error, OSError):  # the worker will say what is wrong with the model
         return None
     return store().get(answer_key) if same else None
 
 
+def _stamp(engine: Backend, request: Request) -> str:
+    """Changes when the files of any model of the question do."""
+    return "\n".join(engine.stamp(model) for model in request.models)
+
+
 def answer(request: Request, progress: Progress) -> "Result":
     """The answer, stored or computed now. In the worker only."""
     engine = backend()
-    engine.fetch(request.model, progress)
+    for model in request.models:
+        engine.fetch(model, progress)
     # The stamp before the salt: if the files change between the two, the note is for a stamp
     # that no longer holds, and is not believed.
-    stamp = engine.stamp(request.model)
+    stamp = _stamp(engine, request)
     answer_key = request.key(engine.salt(request))
     progress.check()
     found = store().get(answer_key)
     if found is None:
         found = engine.answer(request, progress)
-        if engine.stamp(request.model) != stamp:
-            log.warning("the files of %r changed meanwhile; the answer is not kept", request.model)
+        if _stamp(engine, request) != stamp:
+            log.warning("the files of %r changed meanwhile; not kept", request.models)
             return found
         store().remember(answer_key, found)
         progress.afterwards.append(partial(store().keep, answer_key, found))

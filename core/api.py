@@ -9,7 +9,7 @@ sentence that says what to do.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ from core.spec.interventions import (
     Scale,
     listed,
 )
-from core.spec.request import ModelRef, ask
+from core.spec.request import ModelRef, ask, model_ref
 from core.spec.site import Site, site
 
 if TYPE_CHECKING:
@@ -196,14 +196,23 @@ def run(name: str, m: Loaded, **options: Any) -> Result:
         key: _plain(value) if isinstance(value, Concept) else value
         for key, value in options.items()
     }
+    if "other" in options:
+        options["other"] = _other(options["other"])
     with fitting_threads(m), _Bar(name) as bar:
         result = method.run(m, bar, **options)
     return replace(result, request=_asked(name, m, options))
 
 
+def _other(model: Any) -> Loaded:
+    """The second model of a comparison: one that is loaded, or its name."""
+    return model if isinstance(model, Loaded) else pool.get(model_ref(model))
+
+
 def _asked(name: str, m: Loaded, options: dict[str, Any]) -> dict[str, Any]:
     """The question as it is kept with the answer; objects that are no plain data by their text."""
     plain = {key: value for key, value in options.items() if key not in ("text", "interventions")}
+    if "other" in plain:
+        plain["other"] = astuple(plain["other"].ref)
     try:
         request = ask(name, m.ref, **plain)
     except Error:

@@ -9,7 +9,7 @@ from core.analyses.table import ANALYSES, analysis
 from core.engine.device import fitting_threads
 from core.models import door, pool, sources
 from core.results.base import Result
-from core.spec.request import ModelRef, Request
+from core.spec.request import ModelRef, Request, model_ref
 
 __all__ = ["ANALYSES", "analysis", "answer", "fetch", "salt", "stamp"]
 
@@ -28,6 +28,8 @@ def answer(request: Request, progress: Progress) -> Result:
     options = options_of(request)
     method.check(request.analysis, set(options))
     loaded = pool.get(request.model, progress=progress)
+    if "other" in options:
+        options["other"] = pool.get(model_ref(options["other"]), progress=progress)
     progress.check()
     with fitting_threads(loaded):
         result = method.run(loaded, progress, **options)
@@ -49,7 +51,7 @@ def options_of(request: Request) -> dict[str, Any]:
 def salt(request: Request) -> str:
     """What else an answer depends on: the weights, and the version of the method."""
     method = analysis(request.analysis)
-    weights = door.fingerprint(sources.resolve(request.model))
+    weights = "+".join(door.fingerprint(sources.resolve(model)) for model in request.models)
     here = "" if method.lasting else _THIS_PROCESS
     return f"{weights}:{request.analysis}:{method.version}:{here}"
 

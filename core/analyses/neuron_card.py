@@ -1,6 +1,7 @@
 """One neuron: what it reads and writes, what kind it is, and which neurons are near."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,8 +66,7 @@ def neuron_card(
             null_z(loaded, layer, weight, draws, against, stack, progress.check)
             for weight in weights
         ]
-        cosine = cosines(loaded, layer, stack)
-        lengths = write_lengths(loaded, layer, stack)
+        kind = _kind(loaded, layer, neuron, stack, progress.check)
         near = _nearest(loaded, layer, neuron, stack, progress)
         vectors = torch.cat(
             [neuron_rows(loaded, layer, weight, stack, [neuron]) for weight in weights]
@@ -84,17 +84,9 @@ def neuron_card(
         weights=weights,
         against=against,
         n_vocabulary=words.n,
-        n_neurons=n_layers(loaded, stack) * len(lengths),
-        class_name=CLASSES[int(classes(cosine)[neuron])],
-        write_norm=float(lengths[neuron]),
-        write_percentile=float((lengths < lengths[neuron]).float().mean()),
-        isotropic=isotropic_band(loaded.d_model),
-        chance_cosine=_chance_cosine(loaded, layer, stack, progress.check),
-        n_chance=N_CHANCE,
         n_null=draws,
-        cosines=cosine[neuron].numpy(),
-        band=band(loaded, layer, stack),
         null_z=np.array(nulls, "float32"),
+        **kind,
         **tokens,
         near_layer=near[0].numpy(),
         near_neuron=near[1].numpy(),
@@ -103,9 +95,27 @@ def neuron_card(
     )
 
 
+def _kind(
+    loaded: Loaded, layer: int, neuron: int, stack: str, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Class, cosines and size of the neuron, beside what is usual in its layer."""
+    cosine, lengths = cosines(loaded, layer, stack), write_lengths(loaded, layer, stack)
+    return {
+        "n_neurons": n_layers(loaded, stack) * len(lengths),
+        "class_name": CLASSES[int(classes(cosine[neuron : neuron + 1])[0])],
+        "write_norm": float(lengths[neuron]),
+        "write_percentile": float((lengths < lengths[neuron]).float().mean()),
+        "isotropic": isotropic_band(loaded.d_model),
+        "cosines": cosine[neuron].numpy(),
+        "band": band(loaded, layer, stack),
+        "chance_cosine": _chance_cosine(loaded, layer, stack, check),
+        "n_chance": N_CHANCE,
+    }
+
+
 def _tokens(
     words: Vocabulary, vectors: Tensor, near: Tensor, k: int
-) -> tuple[dict[str, np.ndarray], Tensor]:
+) -> tuple[dict[str, Any], Tensor]:
     """Both ends of each vector [weight, d_model] by the names of the result, and the first
     tokens [near, 3] of other rows."""
     n = len(vectors)

@@ -16,6 +16,8 @@ from core.analyses.lens import lens
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
 from core.analyses.neuron_map import neuron_map
+from core.analyses.neuron_match import neuron_match
+from core.analyses.neuron_search import neuron_search
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
@@ -71,6 +73,8 @@ ANALYSES: dict[str, Analysis] = {
     "neuron_card": Analysis(
         neuron_card, "One neuron: what it reads and writes, its class, its nearest neurons."
     ),
+    "neuron_search": Analysis(neuron_search, "The neurons of a word, a word list or a pattern."),
+    "neuron_match": Analysis(neuron_match, "Which neurons two models of one architecture share."),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(dose, "How the answer responds to the strength of one change."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),

@@ -10,6 +10,8 @@ from core.results.lens import LensResult
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
 from core.results.neuron_map import NeuronMap
+from core.results.neuron_match import NeuronMatch
+from core.results.neuron_search import NeuronSearch
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
@@ -29,6 +31,8 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_tokens": NeuronTokens,
     "neuron_map": NeuronMap,
     "neuron_card": NeuronCard,
+    "neuron_search": NeuronSearch,
+    "neuron_match": NeuronMatch,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
     "steer": SteerResult,

@@ -26,9 +26,18 @@ class ModelRef:
         return self.name + (f"@{self.revision}" if self.revision else "")
 
 
+def model_ref(value: Any) -> ModelRef:
+    """The model an option names: its name, or (name, revision, dtype). Raises `Error`."""
+    parts = (value,) if isinstance(value, str) else value
+    fits = isinstance(parts, list | tuple) and 1 <= len(parts) <= 3
+    if not fits or not all(isinstance(part, str) for part in parts) or not parts[0]:
+        raise Error(f"not the name of a model: {str(value)[:60]!r}; give a name or a folder")
+    return ModelRef(*parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to one model (a comparison names the others in `options`).
+    """One question to one model (a comparison names the other in its option `other`).
 
     `options` are (name, value) pairs, sorted; values are numbers, texts, booleans, None
     or tuples of these. The device is no part of the question.
@@ -39,6 +48,12 @@ class Request:
     prompts: tuple[str, ...] = ()
     interventions: tuple[Intervention, ...] = ()
     options: tuple[tuple[str, Any], ...] = field(default=())
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """The model asked, then the one that a comparison names in its option `other`."""
+        other = self.option("other")
+        return (self.model,) if other is None else (self.model, model_ref(other))
 
     def option(self, name: str, default: Any = None) -> Any:
         return dict(self.options).get(name, default)
