@@ -158,8 +158,7 @@ def _losses(
     progress: Progress,
     prompt: Rows,
     first: int,
-    own: Tensor,
-    strange: Tensor,
+    scores: tuple[Tensor, Tensor],
     betas: Sequence[float],
     n_random: int,
     seed: int,
@@ -168,12 +167,12 @@ def _losses(
     base = float(_held(loaded, progress, prompt, first, None)[0])
     found = []
     generator = torch.Generator().manual_seed(seed)
-    width = own.shape[1]
+    shape = scores[0].shape
     for number, beta in enumerate(betas):
         progress.step(0.2 + 0.8 * number / len(betas), f"only {beta:.0%} of the neurons run")
-        size = max(1, round(beta * width))
-        drawn = torch.rand(n_random, *own.shape, generator=generator)
-        sets = [top_set(each, size) for each in (own, strange, *drawn)]
+        size = max(1, round(beta * shape[1]))
+        drawn = torch.rand(n_random, *shape, generator=generator)
+        sets = [top_set(each, size) for each in (*scores, *drawn)]
         found.append(_held(loaded, progress, prompt, first, torch.stack(sets, dim=1)))
     return np.stack(found), base
 

@@ -61,7 +61,8 @@ def domain_neurons(
     entropy, able = _entropy(rate), rate.amax(dim=0) >= threshold
     edge = np.linspace(0, np.log(len(names)), N_BINS + 1)
     null = [
-        _histogram(each / n[:, None, None], threshold, edge) for each, n in _rest(counts, tokens)
+        _histogram(each / n[:, None, None], threshold, edge)
+        for each, n in zip(counts[1:], tokens[1:], strict=True)
     ]
     n_listed = min(int(able.sum()), max(1, round(share * n_layers * width)))
     order = torch.where(able, entropy, torch.inf).flatten().argsort()[:n_listed]
@@ -98,7 +99,7 @@ def domain_neurons(
 def _counts(
     loaded: Loaded, progress: Progress, found: Sequence[Sequence[Batch]], n_shuffles: int, seed: int
 ) -> tuple[Float[Tensor, "deal kind layer neuron"], list[Tensor]]:
-    """How often each neuron fires on each kind, and the tokens: deal 0 true, then kinds shuffled."""
+    """How often neurons fire on each kind, and its tokens: deal 0 is true, the rest shuffled."""
     n_layers, width = layers_and_width(loaded)
     level = _levels(loaded, progress, found)
     deals = _deals([sum(len(part.places) for part in parts) for parts in found], n_shuffles, seed)
@@ -149,10 +150,6 @@ def _deals(sizes: Sequence[int], n_shuffles: int, seed: int) -> list[np.ndarray]
 
 def _single(parts: Sequence[Batch]) -> list[Batch]:
     return [part.one(row) for part in parts for row in range(part.rows.n)]
-
-
-def _rest(counts: Tensor, tokens: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(counts[1:], tokens[1:], strict=True))
 
 
 def _entropy(rate: Float[Tensor, "kind layer neuron"]) -> Float[Tensor, "layer neuron"]:

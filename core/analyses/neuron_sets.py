@@ -157,7 +157,7 @@ def set_gains(
 
 
 def written_by(
-    loaded: Loaded, layers: Sequence[int], units: Sequence[int]
+    loaded: Loaded, layers: np.ndarray, units: np.ndarray
 ) -> tuple[tuple[str, ...], ...]:
     """The tokens the neurons write most, in the order given; none where they cannot be read."""
     if not len(units):
@@ -207,7 +207,7 @@ def halves(loaded: Loaded, texts: Sequence[str]) -> tuple[list[Batch], list[Batc
 def watch(
     loaded: Loaded, progress: Progress, part: Batch, look: Callable[[int, Tensor], None]
 ) -> None:
-    """Run a batch and show `look(layer, values [token, neuron])` the real tokens of all its rows."""
+    """Run a batch and show `look(layer, values [token, neuron])` its real tokens, row after row."""
     stack = loaded.prompt_stack
     places = torch.arange(part.rows.ids.shape[1])
     real = places[None] < torch.tensor(part.rows.lengths)[:, None]

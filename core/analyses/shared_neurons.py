@@ -53,12 +53,12 @@ def shared_neurons(
     if not (0 < ratio < 1 and 0 < agree <= 1):
         raise Error("ratio and agree are shares: above 0 and up to 1, for example 0.1 and 1.0")
     models = [loaded, *([_second(loaded, other)] if other else [])]
-    found, found_halves, labels, owners = [], [], [], []
+    found: list[Tensor] = []
+    found_halves: list[tuple[Tensor, Tensor]] = []
+    labels, owners = [], []
     for model in models:
         for name, own in zip(names, texts, strict=True):
-            progress.step(
-                0.05 + 0.25 * len(found) / (len(names) * len(models)), f"active on {name}"
-            )
+            progress.step(0.3 * len(found) / (len(names) * len(models)), f"active on {name}")
             fired = _active(model, progress, halves(model, own)[0], ratio)
             found.append(_agreed(fired, agree))
             found_halves.append((_agreed(fired[::2], agree), _agreed(fired[1::2] or fired, agree)))
@@ -127,15 +127,9 @@ def _corrected(
 ) -> np.ndarray:
     """Corrected Jaccard of every pair; on the diagonal that of the halves of one set's texts."""
     sizes = sets.sum(dim=(1, 2)).tolist()
-    matrix = np.array(
-        [
-            [
-                corrected_jaccard(overlap[a, b], expected[a, b], sizes[a] + sizes[b])
-                for b in range(len(sets))
-            ]
-            for a in range(len(sets))
-        ]
-    )
+    matrix = np.ones((len(sets), len(sets)))
+    for a, b in np.ndindex(len(sets), len(sets)):
+        matrix[a, b] = corrected_jaccard(overlap[a, b], expected[a, b], sizes[a] + sizes[b])
     for place, pair in enumerate(found_halves):
         both, chance, _ = overlaps(torch.stack(pair))
         total = sum(int(half.sum()) for half in pair)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -40,7 +41,7 @@ def planted(
     other.module, other.memo = copy.deepcopy(m.module), {}
     other.stacks = {"": loaded_module._stack(other.module, "", m.row, m.config)}
     other.head = other.module.get_output_embeddings()
-    body = other.module.model
+    body: Any = other.module.model
     with torch.no_grad():
         body.embed_tokens.weight[:, [READ, WRITE]] = 0
         body.embed_tokens.weight[ids(m, read), READ] = 2.0
