@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module, util
 from typing import Any
 
-OPERATIONS = ("lens_topk",)
+OPERATIONS = ("lens_topk", "top_examples")
 
 
 def implementation(operation: str, device: str) -> tuple[Callable[..., Any], str]:

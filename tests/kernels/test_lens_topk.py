@@ -73,4 +73,4 @@ def test_the_path_taken_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ValueError, match="the only choice"):
         implementation("lens_topk", "cpu")
     monkeypatch.delenv("EIDOSCOPE_KERNELS")
-    assert [name for name, *_ in choices()] == ["lens_topk"]
+    assert [name for name, *_ in choices()] == ["lens_topk", "top_examples"]
