@@ -15,9 +15,11 @@ from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
+from core.analyses.neuron_examples import neuron_examples
 from core.analyses.neuron_map import neuron_map
 from core.analyses.neuron_match import neuron_match
 from core.analyses.neuron_search import neuron_search
+from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
@@ -75,11 +77,23 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "neuron_search": Analysis(neuron_search, "The neurons of a word, a word list or a pattern."),
     "neuron_match": Analysis(neuron_match, "Which neurons two models of one architecture share."),
+    "neuron_examples": Analysis(
+        neuron_examples, "What every neuron responds to in a corpus: density, ends, top contexts."
+    ),
+    "neuron_texts": Analysis(
+        neuron_texts, "One neuron's texts: strongest, weakest, every height between, and any."
+    ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
-    "dose": Analysis(dose, "How the answer responds to the strength of one change."),
+    "dose": Analysis(
+        dose,
+        "How the answer responds to the strength of one change, and what it breaks.",
+        version=2,
+    ),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
-    "scale": Analysis(scale, "How large the values at a site get on the reference text."),
+    "scale": Analysis(
+        scale, "How large the values at a site get on the reference text.", version=2
+    ),
 }
 
 

@@ -9,9 +9,11 @@ from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
+from core.results.neuron_examples import NeuronExamples
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_match import NeuronMatch
 from core.results.neuron_search import NeuronSearch
+from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
@@ -33,6 +35,8 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_card": NeuronCard,
     "neuron_search": NeuronSearch,
     "neuron_match": NeuronMatch,
+    "neuron_examples": NeuronExamples,
+    "neuron_texts": NeuronTexts,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
     "steer": SteerResult,
