@@ -39,7 +39,7 @@ def direction(
     pairs: Sequence[Sequence[str]] = (),
     method: str = "difference",
     position: str = "last",
-    other: str = "",
+    other: Loaded | None = None,
     token: str = "",
     neuron: str = "",
     vectors: Sequence[Sequence[float]] = (),
@@ -53,7 +53,7 @@ def direction(
               "logistic", "pca" of the pair differences, "lda"; or not from the items: "token"
               (with token=), "neuron" (with neuron="L3.neuron[17]"), "random", "given" (vectors=)
     position  the state of a text: its "last" token, its "mean", or "-2", "-3", ...
-    other     a second model of the same shape and tokenizer: the direction leads from this model's
+    other     a second model of the same shape and tokenizer (by name): the direction leads from this model's
               states to the other's on the same texts (a shift vector)
 
     AUC on 5 folds, the halves of a pair together; the control repeats it on labels shuffled 20
@@ -176,7 +176,7 @@ def _result(
     given: Given,
     method: str,
     position: str,
-    other: str,
+    other: Loaded | None,
     seed: int,
     found: dict[str, np.ndarray],
     parts: Parts,
@@ -189,7 +189,7 @@ def _result(
         source=given.source,
         method=method,
         position=position,
-        other=other,
+        other="" if other is None else other.name,
         paired=given.paired,
         n_positive=given.n_positive,
         n_negative=given.n_negative,

@@ -16,12 +16,10 @@ from core.analyses.states import encoded, reference_norm, states, stream_sites
 from core.corpus.reference import sentences
 from core.engine.readout import reading_matrix
 from core.engine.writes import neuron_writes
-from core.models import pool
 from core.models.loaded import Loaded
 from core.models.tokens import encode, known_ids, pieces
 from core.spec.concept import Concept, from_plain
 from core.spec.errors import Error
-from core.spec.request import ModelRef
 from core.spec.site import site
 
 LEAST = 2  # items a side
@@ -98,7 +96,7 @@ def items(
     negative: Sequence[str] = (),
     pairs: Sequence[Sequence[str]] = (),
     position: str = "last",
-    other: str = "",
+    other: Loaded | None = None,
     optional: bool = False,
 ) -> Given:
     """States of a concept's items at every layer, or of the same texts in two models.
@@ -110,7 +108,7 @@ def items(
         if not optional:
             raise Error("a direction needs a concept, or positive and negative texts, or pairs")
         return _none(loaded, progress)
-    if other:
+    if other is not None:
         return _shift(loaded, progress, meant, position, other)
     downs, what = against(meant)
     if min(len(meant.positive), len(downs)) < LEAST:
@@ -131,10 +129,9 @@ def _none(loaded: Loaded, progress: Progress) -> Given:
 
 
 def _shift(
-    loaded: Loaded, progress: Progress, concept: Concept, position: str, other: str
+    loaded: Loaded, progress: Progress, concept: Concept, position: str, there: Loaded
 ) -> Given:
     """The same texts in two models: the other's states against this model's, text by text."""
-    there = pool.get(ModelRef(other), progress=progress)
     texts = tuple(dict.fromkeys((*concept.positive, *concept.negative)))
     ids = encoded(loaded, texts)
     _same_shape(loaded, there, ids, encoded(there, texts))

@@ -1,5 +1,6 @@
 """Directions of concepts on real models: against the engine read another way, and planted truth."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,24 +71,7 @@ def test_what_is_planted_is_found_and_shuffled_labels_are_not(stories: Loaded) -
 def test_two_lists_that_mean_nothing_are_told_apart_no_better_than_their_control(
     stories: Loaded,
 ) -> None:
-    words = [
-        "one",
-        "two",
-        "big",
-        "red",
-        "dog",
-        "cat",
-        "sun",
-        "car",
-        "box",
-        "day",
-        "hat",
-        "bed",
-        "top",
-        "man",
-        "pen",
-        "cup",
-    ]
+    words = re.findall(r"\w+", "one big red dog cat sun car box day hat bed top man pen cup two")
     result = api.run("direction", stories, positive=words[::2], negative=words[1::2])
     chance = np.quantile(result.control_separation, 0.95, axis=1)
     assert (result.separation <= chance + 0.15).all()
