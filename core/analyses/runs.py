@@ -17,6 +17,7 @@ from core.spec.interventions import Change, Control, Intervention
 N_CONTROLS = 8
 # Rows x tokens of one batch; logits of more would not pay for their memory on a CPU.
 TOKENS_AT_ONCE = 4_096
+LOGITS_AT_ONCE = 2**27  # numbers, half a gigabyte in float32: large vocabularies take fewer rows
 
 
 class Progress(Protocol):
@@ -90,7 +91,9 @@ def batches(
     check: Callable[[], None],
 ) -> Iterator[Tensor]:
     """Logits of one prompt under many lists of changes, a batch of rows at a time."""
-    size = max(1, TOKENS_AT_ONCE // prompt.ids.shape[1])
+    tokens = prompt.ids.shape[1]
+    asked = tokens if logits == "all" else 1 if isinstance(logits, str) else len(logits)
+    size = max(1, min(TOKENS_AT_ONCE // tokens, LOGITS_AT_ONCE // (asked * loaded.d_vocab)))
     for start in range(0, len(changes), size):
         part = changes[start : start + size]
         batch = repeated(prompt, len(part)) if len(part) > 1 else prompt

@@ -206,7 +206,9 @@ def test_a_dose_of_zero_strength_units_is_the_clean_run_for_added_directions(
     result = api.run("dose", stories, text=TEXT, interventions=[add])
     zero = int(np.flatnonzero(result.stop == 0)[0])
     assert result.kl[zero] == pytest.approx(0, abs=1e-6)
+    assert result.neutral_loss[zero] == pytest.approx(0, abs=1e-5)
     assert result.probability[zero] == pytest.approx(result.base_probability[0], rel=1e-4)
+    assert result.state[zero] == "no effect"
 
 
 def test_an_ablation_has_no_dose(stories: Loaded) -> None:

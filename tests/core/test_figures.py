@@ -193,14 +193,19 @@ def notes(fig: Any) -> str:
 
 
 def test_the_dose_curve_marks_the_band_only_where_there_is_one() -> None:
-    assert "usable" in notes(dose.figure(samples.dose(), Look()))
-    assert "usable" not in notes(dose.figure(samples.dose(usable=False), Look()))
+    shown = notes(dose.figure(samples.dose(), Look()))
+    assert "usable: raises" in shown
+    assert "broken" in shown
+    assert "raises" not in notes(dose.figure(samples.dose(usable=False), Look()))
+    names = [trace.name for trace in dose.figure(samples.dose(), Look()).data]
+    assert "best usable" in names
     assert dose.title(samples.dose(usable=False)).startswith("L5.neuron[77]: no strength")
 
 
 def test_a_strength_outside_the_sweep_gets_no_mark() -> None:
     assert "now [+2]" in notes(dose.figure(samples.dose(current=2.0), Look()))
     assert "now" not in notes(dose.figure(samples.dose(current=40.0), Look()))
+    assert "now [−1]" in notes(dose.figure(samples.dose(), Look(), current=-1.0))
 
 
 @pytest.mark.parametrize(("share", "end"), [(1.0, 1.0), (0.1, 0.1), (0.001, 0.001)])

@@ -173,26 +173,46 @@ def dose(current: float = 2.0, usable: bool = True) -> DoseResult:
     """A unit that writes its targets, its controls that do not."""
     stop = np.array([-4, -2, -1, -0.5, 0, 0.5, 1, 2, 4, 8], "float32")
     probability = (1 / (1 + np.exp(-1.3 * (stop - 2.2)))).astype("float32")
-    control = (0.045 + 0.004 * np.abs(stop)).astype("float32")
+    held = stop[::3]
+    control = (0.045 + 0.004 * np.abs(held)).astype("float32")
+    state = tuple(
+        "broken" if abs(s) > 4 else "raises" if usable and s >= 0.5 else "no effect" for s in stop
+    )
     return DoseResult(
         request={},
         site="L5.neuron[77]",
+        kind="clamp",
+        where="",
         unit=3.21,
+        unit_words="the 99.9th percentile of its size",
+        origin=0.0,
+        natural=(-0.4, 1.3),
+        stream_share=0.0,
         target=(" he", " she", " they"),
         target_reason="tokens the neuron writes most",
         n_tokens=64,
-        n_controls=8,
-        kl_limit=1.0,
+        n_controls=20,
+        n_neutral=96,
+        n_neutral_controls=2,
+        n_reference=2_213,
+        loss_limit=0.5,
         current=current,
-        band=(0.5, 2.0) if usable else (),
+        band=(0.5, 4.0) if usable else (),
+        lowering=(),
+        best=(2.0,) if usable else (),
+        state=state,
         stop=stop,
         probability=probability,
         base_probability=np.array([0.05], "float32"),
+        kl=(0.11 * stop**2).astype("float32"),
+        neutral_kl=(0.02 * stop**2).astype("float32"),
+        neutral_loss=(0.02 * stop**2).astype("float32"),
+        control_stop=held,
         control_low=control * 0.5,
         control_mean=control,
         control_high=control * 2,
-        kl=(0.11 * stop**2).astype("float32"),
-        control_kl=(0.05 * stop**2).astype("float32"),
+        control_kl=(0.05 * held**2).astype("float32"),
+        control_neutral_loss=(0.015 * held**2).astype("float32"),
     )
 
 
