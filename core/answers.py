@@ -81,8 +81,13 @@ def known(request: Request) -> "Result | None":
 
 
 def _stamp(engine: Backend, request: Request) -> str:
-    """Changes when the files of any model of the question do."""
-    return "\n".join(engine.stamp(model) for model in request.models)
+    """Changes when the files of any model of the question do, or the file of its corpus."""
+    stamps = [engine.stamp(model) for model in request.models]
+    if isinstance(request.option("corpus"), str):
+        from core.corpus.readers import stamp  # comes with torch, as the backend does
+
+        stamps.append(stamp(request.option("corpus")))
+    return "\n".join(stamps)
 
 
 def answer(request: Request, progress: Progress) -> "Result":

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.analyses.runs import Progress
 from core.analyses.table import ANALYSES, analysis
+from core.corpus import readers
 from core.engine.device import fitting_threads
 from core.models import door, pool, sources
 from core.results.base import Result
@@ -49,11 +50,12 @@ def options_of(request: Request) -> dict[str, Any]:
 
 
 def salt(request: Request) -> str:
-    """What else an answer depends on: the weights, and the version of the method."""
+    """What else an answer depends on: weights, version of the method, the file of a corpus."""
     method = analysis(request.analysis)
     weights = "+".join(door.fingerprint(sources.resolve(model)) for model in request.models)
     here = "" if method.lasting else _THIS_PROCESS
-    return f"{weights}:{request.analysis}:{method.version}:{here}"
+    text = readers.stamp(request.option("corpus"))
+    return f"{weights}:{request.analysis}:{method.version}:{here}:{text}"
 
 
 def stamp(model: ModelRef) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core import api
+from core import answers, api
+from core.analyses.runs import Silent
 from core.corpus.chunks import contexts
 from core.corpus.readers import BUILT_IN, stamp, texts
 from core.models.loaded import Loaded
 from core.models.tokens import decode
 from core.spec.errors import Error
+from core.spec.request import ModelRef, ask
 
 STORY = "Yesterday Tom walked to the old house. Then he opened the door and saw a cat."
 
@@ -110,12 +112,12 @@ def test_long_documents_and_pastes_are_refused_before_memory_fills(
     monkeypatch.setattr("core.corpus.readers.MAX_PASTED", 150)
     path = tmp_path / "a.txt"
     path.write_text("x" * 101)
-    with pytest.raises(Error, match="line 1 of 'a.txt' has more than 100 characters"):
+    with pytest.raises(Error, match=r"line 1 of 'a\.txt' has more than 100 characters"):
         read(str(path))
     path.write_text("xxxx\n" * 30)
-    with pytest.raises(Error, match="divide the text by lines of <|endoftext|>"):
+    with pytest.raises(Error, match=r"divide the text by lines of <\|endoftext\|>"):
         read(str(path))
-    with pytest.raises(Error, match="put them into a .txt file"):
+    with pytest.raises(Error, match=r"put them into a \.txt file"):
         read(["x" * 160])
 
 
@@ -137,6 +139,26 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
     path.write_text("other")
     assert stamp(str(path)) != before
     assert [stamp(name) for name in (*BUILT_IN, ("pasted",))] == [""] * 4
+
+
+def test_a_stored_answer_is_not_given_for_a_file_that_changed(
+    tmp_path: Path, tiny: Callable[[str], Path]
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(STORY)
+    request = ask("neuron_examples", ModelRef(str(tiny("llama"))), corpus=str(path))
+    progress = Silent()
+    progress.afterwards = []  # type: ignore[attr-defined]  # what the worker does later
+    first = answers.answer(request, progress)
+    assert answers.known(request) is first
+    path.write_text(STORY * 2)
+    assert answers.known(request) is None
+    second = answers.answer(request, progress)
+    assert second.labels()["n_tokens"] > first.labels()["n_tokens"]
+    path.unlink()
+    assert answers.known(request) is None
+    with pytest.raises(Error, match="cannot be read: No such file"):
+        answers.answer(request, progress)
 
 
 def test_windows_never_cross_documents_and_give_back_the_text(llama: Loaded) -> None:
