@@ -29,14 +29,17 @@ class Asked:
         self._by_key: dict[str, tuple[Request, Job]] = {}
         self._wanted: set[str] = set()
 
-    def ask(self, key: str, request: Request) -> Job:
-        """The job for this question; another question under the same key is let go."""
+    def ask(self, key: str, request: Request, *, bulk: bool = False) -> Job:
+        """The job for this question; another question under the same key is let go.
+
+        `bulk` work gives way, between its batches, to whatever is asked for meanwhile.
+        """
         self._wanted.add(key)
         held = self._by_key.get(key)
         if held and held[0] == request:
             return held[1]
         self.forget(key)
-        job = submit(request)
+        job = submit(request, bulk=bulk)
         self._by_key[key] = (request, job)
         return job
 
@@ -88,15 +91,16 @@ def answer(
     grace: float = 0.35,
     partial: Callable[[Any], None] | None = None,
     height: int = 320,
+    bulk: bool = False,
 ) -> Result | None:
     """The answer, or None while it is being worked out, has failed or was cancelled.
 
     Waits `grace` seconds at most; then draws a frame of `height` pixels with a bar, what is
     being done and a Cancel button, and asks for a rerun when the answer is there.
     `partial(job.partial)` draws what is there already, inside that frame.
-    One question at a time per `key`: a new one cancels the old.
+    One question at a time per `key`: a new one cancels the old. `bulk` as in `Asked.ask`.
     """
-    job = asked().ask(key, request)
+    job = asked().ask(key, request, bulk=bulk)
     job.wait(grace)
     if job.state == "done":
         result: Result = job.result

@@ -164,13 +164,13 @@ def chosen(widget: Callable[..., Any], label: str, *args: Any, name: str, **opti
         *args,
         key=f"choice_{name}",
         value=value,
-        then=partial(_choose, name),
+        then=partial(choose, name),
         **options,
     )
     return value
 
 
-def _choose(name: str, value: str | None) -> None:
+def choose(name: str, value: str | None) -> None:
     """Take a choice; a button of a row that was pressed again (None) keeps what it had."""
     if value is not None:
         attempt(lambda: set_workspace(workspace().with_choice(name, value)))

@@ -12,10 +12,10 @@ from pages.shared.panels import asked, export_row
 
 
 @contextmanager
-def framed(title: str, help: str, *, key: str) -> Iterator[None]:
-    """A bordered box with a title and how to read what is in it."""
+def framed(title: str, help: str, *, key: str, shows: str = "") -> Iterator[None]:
+    """A bordered box: title, how to read what is in it, and what is seen."""
     with st.container(border=True, gap="small", key=f"{key}_panel"):
-        st.html(head(title, help))
+        st.html(head(title, help, shows))
         yield
 
 

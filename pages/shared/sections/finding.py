@@ -1,0 +1,113 @@
+"""Find neurons: a search line over what they write, read or fire on, and the strip of them all."""
+
+from functools import partial
+
+import streamlit as st
+
+from core import concepts
+from core.results.neuron_map import NeuronMap
+from core.results.neuron_search import NeuronSearch
+from core.spec.errors import Error
+from core.spec.request import Request, ask
+from pages.shared import state
+from pages.shared.notices import sentence, small
+from pages.shared.panels import answer
+from pages.shared.sections import neuron_map, neuron_table
+from pages.shared.sections.neuron_map import Statistic
+from pages.shared.sections.view import View
+
+BY = {"out": "write", "in": "read", "gate": "open their gate for"}
+COLOURS = {
+    "writes": "what they write (z)",
+    "class": "strengthen or weaken",
+    "size": "size of write",
+}
+SEARCH_HELP = (
+    "A word finds its forms too (blank in front, capital, plural); several words are one question: "
+    "the neurons that speak of all of them. Quotes keep a text as it is, /patterns/ are regular "
+    "expressions over the model's tokens, and concept:day takes the words of a built-in concept. "
+    "A word of several tokens is read as the mean of its pieces."
+)
+PLACEHOLDER = "dog   ·   cat, dog, horse   ·   /^ ?(mon|tues)day$/   ·   concept:colour"
+
+
+def question(view: View) -> Request | None:
+    """What the search line asks, None when it is empty. Raises `Error` for an unknown concept."""
+    work = state.workspace()
+    asked, by = work.choice("find").strip(), work.choice("by")
+    if not asked:
+        return None
+    options = {"weight": by, "k": 200, "stack": view.stack}
+    kind, _, name = asked.partition(":")
+    if kind.strip().lower() == "concept" and name.strip():
+        words = concepts.named(name.strip()).positive
+        return ask("neuron_search", view.model, words=words, concept=name.strip(), **options)
+    return ask("neuron_search", view.model, query=asked, **options)
+
+
+def map_question(view: View) -> Request:
+    return ask("neuron_map", view.model, stack=view.stack)
+
+
+def draw(view: View, grace: float) -> NeuronMap | None:
+    """Strip and table of what the search line asks; returns the map of all neurons."""
+    try:
+        asked = question(view)
+    except Error as fault:
+        sentence(str(fault))
+        asked = None
+    found = answer(map_question(view), key="neuron_map", grace=grace, height=300)
+    hits = answer(asked, key="search", grace=grace, height=300) if asked else None
+    if not isinstance(found, NeuronMap):
+        return None
+    if isinstance(hits, NeuronSearch) and asked is not None:
+        _hits(hits, asked)
+    elif asked is None:
+        shown = _statistic(found, map_question(view))
+        neuron_map.draw(shown, key="map", asked_as="neuron_map")
+        neuron_table.of_statistic(found, shown, key="map_table")
+    return found
+
+
+def line() -> None:
+    """The search line, and what colours the strip while nothing is searched."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.chosen(
+            st.selectbox, "Neurons that", list(BY), name="by",
+            format_func=BY.__getitem__, width=190,
+        )  # fmt: skip
+        state.field(
+            st.text_input, "Search ( / )", key="find", value=state.workspace().choice("find"),
+            then=partial(state.choose, "find"), placeholder=PLACEHOLDER, help=SEARCH_HELP,
+        )  # fmt: skip
+        if not state.workspace().choice("find"):
+            state.chosen(
+                st.selectbox, "Colour", list(COLOURS), name="map",
+                format_func=COLOURS.__getitem__, width=220,
+            )  # fmt: skip
+
+
+def _statistic(found: NeuronMap, request: Request) -> Statistic:
+    make = {"writes": neuron_map.written, "class": neuron_map.alike, "size": neuron_map.large}
+    return make[state.workspace().choice("map")](found, request)
+
+
+def _hits(hits: NeuronSearch, request: Request) -> None:
+    verb = BY[hits.weight]
+    shown = Statistic(
+        values=hits.score,
+        title=f"Neurons that {verb} {hits.asked}",
+        words="score (mean z)",
+        column="score",
+        diverging=True,
+        control=(
+            f"control: random tokens read the same way give a largest |score| of up to "
+            f"{hits.chance[0]:.2f} (95 %) or {hits.chance[1]:.2f} (99 % of {hits.n_random} draws)"
+        ),
+        result=hits,
+        request=request,
+    )
+    neuron_map.draw(shown, key="hits", asked_as="search")
+    for note in hits.notes[:6]:
+        st.html(small(note, quiet=True))
+    neuron_table.of_search(hits, key="hits_table")
