@@ -282,6 +282,8 @@ def token_neurons(n_layers: int = 8, k: int = 5, seed: int = 0) -> TokenNeurons:
 
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
+    from tests.pages import neuron_samples  # which takes its words from here
+
     return (
         lens(),
         lens(HOSTILE),
@@ -298,4 +300,5 @@ def every() -> tuple[Result, ...]:
         steer(clamped=False),
         steer(pieces=HOSTILE),
         token_neurons(),
+        *neuron_samples.every(),
     )
