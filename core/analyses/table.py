@@ -25,6 +25,7 @@ from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
 from core.analyses.steer import steer
 from core.analyses.token_neurons import token_neurons
+from core.analyses.unit_effect import unit_effect
 from core.analyses.unit_values import unit_values
 from core.results.base import Result
 from core.spec.errors import Error
@@ -89,6 +90,7 @@ ANALYSES: dict[str, Analysis] = {
         "How the answer responds to the strength of one change, and what it breaks.",
         version=2,
     ),
+    "unit_effect": Analysis(unit_effect, "What one unit causes: ablated, activated, suppressed."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "scale": Analysis(

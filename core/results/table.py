@@ -19,6 +19,7 @@ from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
 from core.results.steer import SteerResult
 from core.results.token_neurons import TokenNeurons
+from core.results.unit_effect import UnitEffect
 from core.results.unit_values import UnitValues
 from core.spec.errors import Error
 
@@ -41,6 +42,7 @@ RESULTS: dict[str, type[Result]] = {
     "scale": ScaleResult,
     "steer": SteerResult,
     "token_neurons": TokenNeurons,
+    "unit_effect": UnitEffect,
     "unit_values": UnitValues,
 }
 
