@@ -25,8 +25,46 @@ def unembed(
     """
     if loaded.head is None:
         raise Error(f"{loaded.name} has no head for predictions, so there is no lens")
+    return _read(loaded, normed(loaded, stream))
+
+
+def direct_effect(
+    loaded: Loaded,
+    stream: Float[Tensor, "*places d_model"],
+    shift: Float[Tensor, "*places d_model"],
+) -> Float[Tensor, "*places d_vocab"]:
+    """How a shift of the last resid_post changes the logits when the final norm's size is held.
+
+    Linear in the shift, up to a cap on the logits. stream [..., d_model] is the state before the
+    shift. Raises `Error` where the path to the logits is no norm and matrix.
+    """
+    if not reads_directly(loaded):
+        raise Error(f"{loaded.name} has no plain path from the stream to its predictions")
+    norm, state = loaded.stacks[""].norm, normed(loaded, stream)
+    if norm is not None:
+        bias = getattr(norm, "bias", None)
+        plain = stream - stream.mean(-1, keepdim=True) if centres(norm) else stream
+        moved = shift - shift.mean(-1, keepdim=True) if centres(norm) else shift
+        weight_ = norm_weight(loaded, norm).to(stream)
+        # The norm divides every coordinate by one size: told from its own answer.
+        own = torch.linalg.vector_norm(plain * weight_, dim=-1, keepdim=True)
+        made = torch.linalg.vector_norm(state - (0 if bias is None else bias), dim=-1, keepdim=True)
+        shift = moved * weight_ * (made / own)
+    return _read(loaded, state + shift) - _read(loaded, state)
+
+
+def reads_directly(loaded: Loaded) -> bool:
+    """Does what is written to the stream reach the logits through one norm and one matrix?"""
+    after = loaded.stacks[""].blocks[0].norm_after
+    return loaded.kind == "decoder" and loaded.head is not None and not after
+
+
+def _read(
+    loaded: Loaded, state: Float[Tensor, "*places d_model"]
+) -> Float[Tensor, "*places d_vocab"]:
+    """Logits of states behind the final norm: scales, unembedding, caps."""
+    assert loaded.head is not None
     family, config = loaded.row, loaded.config
-    state = normed(loaded, stream)
     if family.tied_scale and getattr(config, family.tied_scale, False):
         state = state * loaded.d_model**-0.5
     logits: Tensor = loaded.head(state)
