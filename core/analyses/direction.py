@@ -53,8 +53,8 @@ def direction(
               "logistic", "pca" of the pair differences, "lda"; or not from the items: "token"
               (with token=), "neuron" (with neuron="L3.neuron[17]"), "random", "given" (vectors=)
     position  the state of a text: its "last" token, its "mean", or "-2", "-3", ...
-    other     a second model of the same shape and tokenizer (by name): the direction leads from this model's
-              states to the other's on the same texts (a shift vector)
+    other     a second model of the same shape and tokenizer, by name: the direction leads from
+              this model's states to the other's on the same texts (a shift vector)
 
     AUC on 5 folds, the halves of a pair together; the control repeats it on labels shuffled 20
     times. Split-half: cosine between the directions of two random halves, 20 times.

@@ -87,8 +87,8 @@ class Moments:
         """The map that takes the labels out.
 
         "leace" moves x least; "orth" is the orthogonal projection away from the class means.
-        `keep_trace`: where it would raise the total variance (a covariance that is not the items' own can do that) it is mixed
-        with the orthogonal projection just as far as needed.
+        `keep_trace`: where it would raise the total variance (fitted on a covariance that is not
+        the items' own it can) it is mixed with the orthogonal projection as far as needed.
         """
         found = fit(self.covariance(shrinkage), self.cross_covariance(), self.mean_x, method)
         if not keep_trace or not found.rank or method == "orth":

@@ -48,16 +48,18 @@ def states(
     *,
     positions: Sequence[Position] = ("last",),
     change: Sequence[Intervention] = (),
+    layers: Sequence[int] | None = None,
     note: str = "reading the texts",
     share: tuple[float, float] = (0.0, 1.0),
 ) -> States:
-    """States of texts given as token ids, under the changes, all layers in one pass.
+    """States of texts given as token ids, under the changes, in one pass; all layers, or `layers`.
 
     "last" is the last token that is not special (of a text of special tokens: the last), "mean"
     the mean over those that are not special, "-2" the last but one. Texts of like length share a
     batch, padded on the right; only one vector per text and position is kept.
     """
-    places = stream_sites(loaded)
+    every = stream_sites(loaded)
+    places = every if layers is None else [every[layer] for layer in layers]
     found = torch.zeros(len(positions), len(places), len(texts), loaded.d_model)
     lengths = torch.zeros(len(places), dtype=torch.float64)
     n_tokens, done, (low, high) = 0, 0, share

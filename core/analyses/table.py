@@ -11,6 +11,7 @@ from core.analyses.attention import attention
 from core.analyses.card import card
 from core.analyses.direction import direction
 from core.analyses.dose import dose
+from core.analyses.erase import erase
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
 from core.analyses.neuron_card import neuron_card
@@ -92,6 +93,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "unit_effect": Analysis(unit_effect, "What one unit causes: ablated, activated, suppressed."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
+    "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

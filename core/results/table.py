@@ -5,6 +5,7 @@ from core.results.base import Result
 from core.results.card import CardResult
 from core.results.direction import DirectionResult
 from core.results.dose import DoseResult
+from core.results.erase import EraseResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
 from core.results.neuron_card import NeuronCard
@@ -28,6 +29,7 @@ RESULTS: dict[str, type[Result]] = {
     "card": CardResult,
     "direction": DirectionResult,
     "dose": DoseResult,
+    "erase": EraseResult,
     "head_effect": HeadEffect,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
