@@ -3,26 +3,51 @@
 import streamlit as st
 
 from core.spec.site import Site
+from pages.shared import state
 from pages.shared.frame import page
 from pages.shared.notices import sentence
-from pages.shared.sections import finding, neuron_card, prompt
+from pages.shared.sections import (
+    finding,
+    neuron_card,
+    neuron_classes,
+    neuron_match,
+    prompt,
+    unit_prompt,
+)
 from pages.shared.sections.reading import opened
 from pages.shared.sections.view import NEURONS, Patience, View
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
+ABOUT = {
+    "neuron": "When it fires",
+    "classes": "Classes over depth",
+    "models": "Two models",
+}
 
 
 def draw(view: View, patience: Patience) -> None:
+    """Find a neuron on the left, read its card on the right, ask more about it below."""
     finding.line()
-    left, right = st.columns([6, 5], gap="medium")
+    left, right = st.columns([11, 10], gap="medium")
     with left:
         found = finding.draw(view, patience.left())
     if found is None:
         return
-    layer, neuron = neuron_card.selected(found)
+    layer, neuron = finding.selected(found)
     site = Site(layer, "neuron", neuron, stack=view.stack)
+    with left:
+        unit_prompt.draw(view, site, neuron_card.largest(view, site), patience.left())
     with right:
         neuron_card.draw(view, site, found.z.shape[1], patience.left())
+    about = state.chosen(
+        st.segmented_control, "More about it", list(ABOUT), name="about",
+        format_func=ABOUT.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    match about:
+        case "classes":
+            neuron_classes.draw(view, patience.left())
+        case "models":
+            neuron_match.draw(view, patience.left())
 
 
 with page("neurons") as work:

@@ -22,9 +22,10 @@ CHOICES: dict[str, str] = {
     "swept": "",  # number of the active clamp whose dose-response is shown; "": the last one
     "find": "",  # what is searched for among the neurons
     "by": "out",  # where it is searched: what neurons write, read, or fire on
-    "map": "writes",  # what colours the map of all neurons
+    "map": "z",  # what colours the map of all neurons
     "about": "neuron",  # which question the neurons page answers below the map
     "corpus": "built-in",  # the text that neurons are looked at on
+    "texts": "top",  # which of a neuron's texts are listed
 }
 
 

@@ -2,26 +2,32 @@
 
 from functools import partial
 
+import numpy as np
 import streamlit as st
 
 from core import concepts
+from core.figures import neuron_map as map_drawing
+from core.figures import neuron_search as search_drawing
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_search import NeuronSearch
 from core.spec.errors import Error
 from core.spec.request import Request, ask
 from pages.shared import state
 from pages.shared.notices import sentence, small
-from pages.shared.panels import answer
+from pages.shared.panels import answer, asked
 from pages.shared.sections import neuron_map, neuron_table
-from pages.shared.sections.neuron_map import Statistic
+from pages.shared.sections.drawn import drawn
+from pages.shared.sections.neuron_map import Strip
 from pages.shared.sections.view import View
 
 BY = {"out": "write", "in": "read", "gate": "open their gate for"}
 COLOURS = {
-    "writes": "what they write (z)",
-    "class": "strengthen or weaken",
+    "z": "what they write (z)",
+    "cosine": "strengthen or weaken",
     "size": "size of write",
 }
+COLUMNS = {"z": "z", "cosine": "cos(in, out)", "size": "size"}
+MOST_NOTES = 6
 SEARCH_HELP = (
     "A word finds its forms too (blank in front, capital, plural); several words are one question: "
     "the neurons that speak of all of them. Quotes keep a text as it is, /patterns/ are regular "
@@ -63,10 +69,25 @@ def draw(view: View, grace: float) -> NeuronMap | None:
     if isinstance(hits, NeuronSearch) and asked is not None:
         _hits(hits, asked)
     elif asked is None:
-        shown = _statistic(found, map_question(view))
-        neuron_map.draw(shown, key="map", asked_as="neuron_map")
-        neuron_table.of_statistic(found, shown, key="map_table")
+        strip = _strip(found, map_question(view))
+        neuron_map.draw(strip, key="neuron_map")
+        neuron_table.of_map(found, strip, key="map_table")
     return found
+
+
+def selected(found: NeuronMap) -> tuple[int, int]:
+    """(layer, neuron) of the card: what is selected, else the best hit of the search, else the
+    neuron that sticks out most.
+    """
+    chosen = state.workspace().selection
+    layers, width = found.z.shape
+    if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
+        return chosen.layer, chosen.neuron
+    job = asked().job("search")
+    if job is not None and job.state == "done" and len(job.result.layer):
+        return int(job.result.layer[0]), int(job.result.neuron[0])
+    layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
+    return int(layer), int(neuron)
 
 
 def line() -> None:
@@ -87,27 +108,29 @@ def line() -> None:
             )  # fmt: skip
 
 
-def _statistic(found: NeuronMap, request: Request) -> Statistic:
-    make = {"writes": neuron_map.written, "class": neuron_map.alike, "size": neuron_map.large}
-    return make[state.workspace().choice("map")](found, request)
+def _strip(found: NeuronMap, request: Request) -> Strip:
+    show = state.workspace().choice("map")
+    field, _, _ = map_drawing.SHOWN[show]
+    return Strip(
+        values=getattr(found, field),
+        column=COLUMNS[show],
+        figure=drawn(map_drawing.figure, found, show=show),
+        caption=map_drawing.caption(found),
+        result=found,
+        request=request,
+    )
 
 
 def _hits(hits: NeuronSearch, request: Request) -> None:
-    verb = BY[hits.weight]
-    shown = Statistic(
+    strip = Strip(
         values=hits.score,
-        title=f"Neurons that {verb} {hits.asked}",
-        words="score (mean z)",
         column="score",
-        diverging=True,
-        control=(
-            f"control: random tokens read the same way give a largest |score| of up to "
-            f"{hits.chance[0]:.2f} (95 %) or {hits.chance[1]:.2f} (99 % of {hits.n_random} draws)"
-        ),
+        figure=drawn(search_drawing.figure, hits),
+        caption=search_drawing.caption(hits),
         result=hits,
         request=request,
     )
-    neuron_map.draw(shown, key="hits", asked_as="search")
-    for note in hits.notes[:6]:
+    neuron_map.draw(strip, key="search")
+    for note in hits.notes[:MOST_NOTES]:
         st.html(small(note, quiet=True))
     neuron_table.of_search(hits, key="hits_table")

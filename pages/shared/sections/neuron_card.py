@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.figures.wording import number, visible
 from core.results.neuron_card import NeuronCard
-from core.results.neuron_map import NeuronMap
 from core.spec.interventions import Clamp
 from core.spec.request import Request, ask
 from core.spec.site import Site
@@ -28,16 +27,6 @@ HELP = (
     "In early layers a neuron mostly speaks to later layers, so its tokens may mean little."
 )
 VERBS = {"out": "writes", "in": "reads", "gate": "opens for"}
-
-
-def selected(found: NeuronMap) -> tuple[int, int]:
-    """(layer, neuron) of the card: what is selected, or the one that sticks out most."""
-    chosen = state.workspace().selection
-    layers, width = found.z.shape
-    if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
-        return chosen.layer, chosen.neuron
-    layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
-    return int(layer), int(neuron)
 
 
 def question(view: View, layer: int, neuron: int) -> Request:

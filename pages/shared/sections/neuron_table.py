@@ -11,7 +11,7 @@ from core.results.neuron_classes import CLASSES
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_search import NeuronSearch
 from pages.shared import state
-from pages.shared.sections.neuron_map import Statistic
+from pages.shared.sections.neuron_map import Strip
 
 MOST_ROWS = 1_000  # nobody reads further, and every rerun pays for them
 HEIGHT = 330
@@ -28,12 +28,12 @@ NUMBERS = {
 }
 
 
-def of_statistic(found: NeuronMap, shown: Statistic, *, key: str) -> None:
+def of_map(found: NeuronMap, strip: Strip, *, key: str) -> None:
     """Neurons by the statistic of the strip, the strongest first."""
-    size = np.nan_to_num(np.abs(shown.values), nan=-1.0)
+    size = np.nan_to_num(np.abs(strip.values), nan=-1.0)
     order = np.argsort(-size, axis=None, kind="stable")[:MOST_ROWS]
     layers, neurons = np.unravel_index(order, size.shape)
-    columns = {shown.column: shown.values[layers, neurons], "z": found.z[layers, neurons]}
+    columns = {strip.column: strip.values[layers, neurons], "z": found.z[layers, neurons]}
     _draw(
         layers,
         neurons,
