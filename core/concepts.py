@@ -22,9 +22,15 @@ _OWN = "Written for this project (Apache-2.0)."
 
 
 def named(name: str) -> Concept:
-    """The built-in concept of this name. Raises `Error` naming some of those there are."""
+    """The built-in concept of this name; "day" also finds "embedded: day".
+
+    Raises `Error` naming some of those there are.
+    """
     found = built_in()
     if name not in found:
+        same = [full for full in found if full.partition(": ")[2] == name]
+        if same:
+            return found[same[0]]
         some = ", ".join(list(found)[:6])
         raise Error(f"no concept {name[:60]!r}; built in are {some} and {len(found) - 6} more")
     return found[name]

@@ -95,3 +95,8 @@ def test_planted_classes_stand_against_the_others_of_their_family(tmp_path):
 def test_an_unknown_concept_names_some_that_exist():
     with pytest.raises(Error, match="no concept 'nope'; built in are sentiment"):
         concepts.named("nope")
+
+
+def test_a_planted_concept_is_found_without_the_name_of_its_model():
+    assert concepts.named("day") is concepts.named("embedded: day")
+    assert concepts.named("language").name == "language"  # the everyday one comes first
