@@ -6,7 +6,7 @@ Never leaves the worker; pages see the model's card only.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,15 @@ def _stack(root: nn.Module, name: str, family: Family, config: Any) -> Stack:
         parallel=parallel,
         stream_scale=float(getattr(config, family.stream_scale)) if family.stream_scale else 1.0,
     )
+
+
+def rebuilt(loaded: Loaded, module: nn.Module) -> Loaded:
+    """The same model around another module of its make, such as an edited copy."""
+    stacks = {
+        name: _stack(module, name, stack.family, loaded.config)
+        for name, stack in loaded.stacks.items()
+    }
+    return replace(loaded, module=module, stacks=stacks, head=head_of(module, loaded.row))
 
 
 def features(linear: nn.Module) -> tuple[int, int]:
