@@ -73,7 +73,6 @@ def unit_effect(
     moved = after[:, 0].exp()[:, :words] - clean.exp()[:words]
     up, down = (moved.topk(min(N_TOP, words), largest=way).indices for way in (True, False))
     direct, total = own(np.array(seen.direct)), own(np.array(seen.total))
-    ablated = np.array([_is_ablation(case) for case in done])
     seen_shift, seen_cosine = np.stack(seen.shift), np.stack(seen.cosine)
     change = (after[..., top] - clean[top]).cpu().numpy()
     return UnitEffect(
@@ -110,7 +109,7 @@ def unit_effect(
         direct=direct,
         total=total,
         control_total=control(np.array(seen.total)),
-        repair=np.where(ablated & (np.abs(direct) >= LEAST_DIRECT), 1 - total / direct, np.nan),
+        repair=_repair(done, direct, total),
         shift=own(seen_shift),
         cosine=own(seen_cosine),
         control_shift=control(seen_shift).mean(axis=1),
@@ -130,6 +129,12 @@ def _like(control: Intervention, change: Change) -> Intervention:
     if isinstance(control, Control):
         return replace(control, of=change)
     return replace(control, where=change.where)
+
+
+def _repair(done: Sequence[Case], direct: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """1 - total / direct of ablations; NaN of the rest and where there was nothing to repair."""
+    there = np.array([_is_ablation(case) for case in done]) & (np.abs(direct) >= LEAST_DIRECT)
+    return np.where(there, 1 - total / np.where(there, direct, 1.0), np.nan)
 
 
 def _is_ablation(case: Case) -> bool:

@@ -19,6 +19,7 @@ from core.figures import (
     next_tokens,
     steer,
     token_neurons,
+    unit_effect,
 )
 from core.figures.theme import Look
 from core.results.base import Result
@@ -39,6 +40,7 @@ MODULES: dict[str, ModuleType] = {
     "next_tokens": next_tokens,
     "steer": steer,
     "token_neurons": token_neurons,
+    "unit_effect": unit_effect,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

@@ -29,6 +29,7 @@ HOSTILE_RESULTS = (
     replace(samples.head_effect(), answer=HOSTILE[3]),
     replace(samples.dose(), target=HOSTILE[1:4], site="<img src=x>"),
     replace(samples.token_neurons(), tokens=HOSTILE, position=3),
+    samples.unit_effect(pieces=HOSTILE[:12]),
 )
 
 

@@ -10,6 +10,7 @@ from core.results.lens import LensResult
 from core.results.next_tokens import NextTokens
 from core.results.steer import SteerResult
 from core.results.token_neurons import TokenNeurons
+from core.results.unit_effect import UnitEffect
 
 PLAIN = ("<s>", "Yesterday", " Tom", " walked", ".", " Then")
 _STORY = (
@@ -280,6 +281,60 @@ def token_neurons(n_layers: int = 8, k: int = 5, seed: int = 0) -> TokenNeurons:
     )
 
 
+def unit_effect(kind: str = "neuron", pieces: tuple[str, ...] = VOCAB, seed: int = 0) -> UnitEffect:
+    """Setting the unit does much, ablating it little; controls do next to nothing."""
+    rng = _rng(seed)
+    names = ("ablated to zero", "ablated to its mean", "set to +p99.9", "set to −p99.9")
+    if kind == "head":
+        names = (*names[:2], "× 2", "× −1")
+    n, k, layers, controls = len(names), 6, 4, 8
+    size = np.array([0.05, 0.03, 0.9, 0.4], "float32")
+    direct = np.array([-0.4, -0.2, 3.1, -2.0], "float32")
+    change = rng.normal(0, 1, (n, k)).astype("float32") * size[:, None]
+    falling = np.linspace(1, 0.4, layers, dtype="float32")
+    pairs = np.sort(rng.uniform(0, 0.5, (n, k, 2)), axis=-1).astype("float32")
+    return UnitEffect(
+        request={},
+        site="L4.head[2]" if kind == "head" else "L4.neuron[77]",
+        kind=kind,
+        where="",
+        tokens=PLAIN,
+        special=_special(PLAIN),
+        position=5,
+        conditions=names,
+        changes=tuple(f"api.Change({name!r})" for name in names),
+        control_words=("random change that moves the stream as far at every token",) * n,
+        unit=0.0 if kind == "head" else 3.21,
+        natural=() if kind == "head" else (-1.1, 4.2),
+        stack="",
+        n_controls=controls,
+        n_reference=0 if kind == "head" else 2_213,
+        answer=pieces[0],
+        top=pieces[:k],
+        raised=tuple(pieces[-k:] for _ in names),
+        lowered=tuple(pieces[:k] for _ in names),
+        activation=rng.normal(0, 1, len(PLAIN)).astype("float32"),
+        layer=np.arange(4, 4 + layers),
+        kl=size,
+        kl_mean=size * 0.5,
+        control_kl=rng.exponential(0.05, (n, controls)).astype("float32"),
+        control_kl_mean=rng.exponential(0.03, (n, controls)).astype("float32"),
+        top_probability=np.sort(rng.dirichlet(np.full(k, 0.4)))[::-1].astype("float32"),
+        top_change=change,
+        control_top_change=change * 0.05,
+        raised_probability=pairs,
+        lowered_probability=pairs[..., ::-1],
+        direct=direct,
+        total=direct * 0.6,
+        control_total=rng.normal(0, 0.1, (n, controls)).astype("float32"),
+        repair=np.array([0.4, 0.4, np.nan, np.nan], "float32"),
+        shift=size[:, None] * falling,
+        cosine=np.tile(falling, (n, 1)),
+        control_shift=size[:, None] * falling,
+        control_cosine=np.tile(falling, (n, 1)),
+    )
+
+
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
     from tests.pages import neuron_samples  # which takes its words from here
@@ -300,5 +355,8 @@ def every() -> tuple[Result, ...]:
         steer(clamped=False),
         steer(pieces=HOSTILE),
         token_neurons(),
+        unit_effect(),
+        unit_effect("head"),
+        unit_effect(pieces=HOSTILE[:12]),
         *neuron_samples.every(),
     )
