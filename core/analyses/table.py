@@ -9,14 +9,18 @@ from dataclasses import dataclass
 
 from core.analyses.attention import attention
 from core.analyses.card import card
+from core.analyses.core_neurons import core_neurons
 from core.analyses.direction import direction
+from core.analyses.domain_neurons import domain_neurons
 from core.analyses.dose import dose
 from core.analyses.erase import erase
+from core.analyses.explain_test import explain_test
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
 from core.analyses.neuron_examples import neuron_examples
+from core.analyses.neuron_fires import neuron_fires
 from core.analyses.neuron_map import neuron_map
 from core.analyses.neuron_match import neuron_match
 from core.analyses.neuron_search import neuron_search
@@ -24,7 +28,9 @@ from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.scale import scale
+from core.analyses.shared_neurons import shared_neurons
 from core.analyses.steer import steer
+from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
 from core.analyses.unit_effect import unit_effect
 from core.analyses.unit_values import unit_values
@@ -82,6 +88,9 @@ ANALYSES: dict[str, Analysis] = {
     "neuron_examples": Analysis(
         neuron_examples, "What every neuron responds to in a corpus: density, ends, top contexts."
     ),
+    "neuron_fires": Analysis(
+        neuron_fires, "Which neurons fire on a list of words, a pattern or a planted label."
+    ),
     "neuron_texts": Analysis(
         neuron_texts, "One neuron's texts: strongest, weakest, every height between, and any."
     ),
@@ -95,6 +104,17 @@ ANALYSES: dict[str, Analysis] = {
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
+    "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
+    "domain_neurons": Analysis(
+        domain_neurons, "Neurons that fire on one kind of text and hardly on others."
+    ),
+    "explain_test": Analysis(
+        explain_test, "A claim about a neuron: what it fires on, what it causes."
+    ),
+    "shared_neurons": Analysis(
+        shared_neurons, "Neurons that kinds of text, or two models, have in common."
+    ),
+    "task_spot": Analysis(task_spot, "The few neurons one kind of text needs, found and ablated."),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2
     ),

@@ -3,14 +3,18 @@
 from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.card import CardResult
+from core.results.core_neurons import CoreNeurons
 from core.results.direction import DirectionResult
+from core.results.domain_neurons import DomainNeurons
 from core.results.dose import DoseResult
 from core.results.erase import EraseResult
+from core.results.explain_test import ExplainTest
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
 from core.results.neuron_examples import NeuronExamples
+from core.results.neuron_fires import NeuronFires
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_match import NeuronMatch
 from core.results.neuron_search import NeuronSearch
@@ -18,7 +22,9 @@ from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.scale import ScaleResult
+from core.results.shared_neurons import SharedNeurons
 from core.results.steer import SteerResult
+from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
 from core.results.unit_effect import UnitEffect
 from core.results.unit_values import UnitValues
@@ -27,9 +33,12 @@ from core.spec.errors import Error
 RESULTS: dict[str, type[Result]] = {
     "attention": AttentionResult,
     "card": CardResult,
+    "core_neurons": CoreNeurons,
     "direction": DirectionResult,
+    "domain_neurons": DomainNeurons,
     "dose": DoseResult,
     "erase": EraseResult,
+    "explain_test": ExplainTest,
     "head_effect": HeadEffect,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
@@ -39,10 +48,13 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_search": NeuronSearch,
     "neuron_match": NeuronMatch,
     "neuron_examples": NeuronExamples,
+    "neuron_fires": NeuronFires,
     "neuron_texts": NeuronTexts,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
+    "shared_neurons": SharedNeurons,
     "steer": SteerResult,
+    "task_spot": TaskSpot,
     "token_neurons": TokenNeurons,
     "unit_effect": UnitEffect,
     "unit_values": UnitValues,

@@ -14,7 +14,7 @@ N_BANDS = 5
 
 
 def edges() -> Tensor:
-    """Bounds of the bins of one sign, [BINS + 2] float64: 0, 2**-14, ... 2**12."""
+    """Bounds of the bins of one sign, [BINS + 2] float64: 0, 2**-14, ... 2**16."""
     octave = torch.arange(BINS + 1, dtype=torch.float64)
     whole = torch.div(octave, PER_OCTAVE, rounding_mode="floor")
     bounds = (1 + (octave - PER_OCTAVE * whole) / PER_OCTAVE) * 2.0 ** (whole + LOWEST)

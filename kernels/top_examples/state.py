@@ -9,7 +9,7 @@ from torch import Tensor
 
 # Histogram: the magnitude in quarter octaves, that is by the first two bits of the mantissa. Bin 0
 # is everything below 2**-14, the last bin is open above.
-LOWEST, OCTAVES, PER_OCTAVE = -14, 26, 4
+LOWEST, OCTAVES, PER_OCTAVE = -14, 30, 4
 BINS = OCTAVES * PER_OCTAVE  # of each sign
 RING = 16  # quarter octaves below a unit's peak from which contexts are kept
 PER_BIN = 2  # contexts kept of each

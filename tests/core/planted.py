@@ -1,64 +1,31 @@
-"""A tiny model in which chosen neurons read some words and write others, and nothing else does."""
+"""Models in which a neuron is made to do a known thing."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from core.models import loaded as loaded_module
+from core.models import loaded as parts
 from core.models.loaded import Loaded
-from core.models.tokens import known_ids, pieces
-
-READ, WRITE = 0, 1  # coordinates of the stream kept for the planted neurons
 
 
-def words(m: Loaded, n: int) -> list[str]:
-    """n words that are a single token behind a blank."""
-    found = [piece.strip() for piece in pieces(m, range(known_ids(m))) if piece[:1] == " "]
-    single = [
-        word for word in found if word.isalpha() and len(m.tokenizer(f"{word}")["input_ids"]) == 2
-    ]
-    return list(dict.fromkeys(single))[:n]
+def plant_reader(m: Loaded, *, layer: int, neuron: int, word: str) -> Loaded:
+    """A copy of a gated model in which one neuron of an early layer answers to one token only.
 
-
-def ids(m: Loaded, some: Sequence[str]) -> list[int]:
-    return [int(m.tokenizer(word)["input_ids"][-1]) for word in some]
-
-
-def planted(
-    m: Loaded,
-    neurons: Sequence[tuple[int, int]],
-    read: Sequence[str],
-    write: Sequence[str],
-    strength: float = 3.0,
-) -> Loaded:
-    """A copy of a Llama whose (layer, unit) neurons fire on `read` and raise `write` words.
-
-    The attention is silent, so each prediction depends on its own token alone.
+    Gate and up read what sets the token's embedding apart from all others, and that layer's
+    attention writes nothing. The token is the last of the word's.
     """
-    other = copy.copy(m)
-    other.module, other.memo = copy.deepcopy(m.module), {}
-    other.stacks = {"": loaded_module._stack(other.module, "", m.row, m.config)}
-    other.head = other.module.get_output_embeddings()
-    body: Any = other.module.model
+    made = copy.copy(m)
+    made.module, made.memo = copy.deepcopy(m.module), {}
+    made.stacks = {"": parts._stack(made.module, "", made.row, made.config)}
+    made.head = made.module.get_output_embeddings()  # type: ignore[operator]
+    made.fingerprint = f"{m.fingerprint}+planted {layer} {neuron} {word}"
+    token = made.tokenizer(word, add_special_tokens=False)["input_ids"][-1]
+    block = made.stacks[""].blocks[layer]
     with torch.no_grad():
-        body.embed_tokens.weight[:, [READ, WRITE]] = 0
-        body.embed_tokens.weight[ids(m, read), READ] = 2.0
-        other.head.weight *= 0.1
-        other.head.weight[:, [READ, WRITE]] = 0
-        other.head.weight[ids(m, write), WRITE] = 1.0
-        body.norm.weight[[READ, WRITE]] = 1
-        for block in body.layers:
-            block.self_attn.o_proj.weight.zero_()
-            block.mlp.down_proj.weight *= 0.1  # the rest of the model whispers
-            block.mlp.down_proj.weight[[READ, WRITE]] = 0
-            block.post_attention_layernorm.weight[READ] = 1
-        for layer, unit in neurons:
-            mlp = body.layers[layer].mlp
-            for linear in (mlp.gate_proj, mlp.up_proj):
-                linear.weight[unit] = 0
-                linear.weight[unit, READ] = 1.0
-            mlp.down_proj.weight[:, unit] = 0
-            mlp.down_proj.weight[WRITE, unit] = strength
-    return other
+        words = made.module.get_input_embeddings().weight  # type: ignore[operator]
+        normal = words / words.norm(dim=-1, keepdim=True)
+        own = normal[token] - normal.mean(0)
+        block.heads.weight.zero_()  # type: ignore[union-attr, operator]
+        block.gate.weight[neuron] = 10 * own  # type: ignore[union-attr, index]
+        block.up.weight[neuron] = 10 * own  # type: ignore[union-attr, index]
+    return made

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from core import api
 from core.analyses import neuron_gallery
@@ -15,10 +14,12 @@ from core.corpus.chunks import contexts
 from core.engine.forward import run
 from core.engine.rows import rows as batch
 from core.models.loaded import Loaded
+from core.models.tokens import pieces
 from core.results.neuron_examples import NeuronExamples
 from core.results.neuron_texts import NeuronTexts
 from core.spec.errors import Cancelled, Error
 from core.spec.site import Site
+from tests.core.planted import plant_reader
 
 CORPUS = [
     "Yesterday Tom walked to the old house. Then he opened the door and saw a cat.",
@@ -191,33 +192,8 @@ def test_cancelling_is_heard_between_batches(llama: Loaded) -> None:
         neuron_examples(llama, Stopping(), **FAST)
 
 
-@pytest.fixture
-def planted(llama: Loaded) -> tuple[Loaded, int]:
-    """Neuron L0.neuron[11] is moved by one token of the text only: its read vectors say so."""
-    import copy
-
-    from core.models import loaded as parts
-
-    m = copy.copy(llama)
-    m.module, m.memo = copy.deepcopy(llama.module), {}
-    m.stacks = {"": parts._stack(m.module, "", m.row, m.config)}
-    m.head = m.module.get_output_embeddings()
-    m.fingerprint = llama.fingerprint + "planted"
-    block = m.stacks[""].blocks[0]
-    token = m.tokenizer("cat", add_special_tokens=False)["input_ids"][-1]
-    with torch.no_grad():
-        stream = m.module.get_input_embeddings().weight
-        normal = stream / stream.norm(dim=-1, keepdim=True)
-        # Only what sets this token apart from the mean of the others.
-        own = normal[token] - normal.mean(0)
-        block.attn.o_proj.weight.zero_()
-        block.gate.weight[11] = 30 * own
-        block.up.weight[11] = 30 * own
-    return m, token
-
-
-def test_a_planted_neuron_is_named_by_its_token(planted: tuple[Loaded, int]) -> None:
-    m, token = planted
+def test_a_planted_neuron_is_named_by_its_token(llama: Loaded) -> None:
+    m = plant_reader(llama, layer=0, neuron=11, word="cat")
     corpus = [
         f"{text} He saw a cat in the {place}." for text in CORPUS for place in ("sun", "rain")
     ]
@@ -227,7 +203,7 @@ def test_a_planted_neuron_is_named_by_its_token(planted: tuple[Loaded, int]) -> 
     assert result.top_share[0, 11] == 1.0
     assert result.top_share[0, 11] > result.random_share[1] >= result.random_share[0]
     window = contexts(m, corpus, window=64).windows[result.context[0, 11]]
-    assert window.ids[result.position[0, 11]] == token
+    assert api.tokens(m, "cat")[-1] == pieces(m, [window.ids[result.position[0, 11]]])[0]
 
 
 def texts(m: Loaded, layer: int, neuron: int, **options: Any) -> NeuronTexts:
