@@ -1,6 +1,7 @@
 """Questions: computed once, answered from the store, never with an answer that is not theirs."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -221,3 +222,17 @@ def test_a_download_belongs_to_the_job_that_shows_and_stops_it(backend):
     job.cancel()
     assert job.state == "cancelled"
     assert backend.computed == []
+
+
+def test_an_answer_about_two_models_is_asked_again_when_either_changes(backend):
+    request = replace(question(), options=(("other", "second"),))
+    stamps = {"embedded": "files 1", "second": "files 1"}
+    backend.stamp = lambda model: stamps[model.name]
+    for computed, changed in ((1, None), (1, None), (2, "second"), (3, "embedded")):
+        if changed:
+            stamps[changed], backend.weights = f"{changed} 2", f"weights of {changed} 2"
+        job = jobs.submit(request)
+        assert job.wait(LONG)
+        assert jobs.run("after", lambda progress: None).wait(LONG)
+        assert job.state == "done"
+        assert len(backend.computed) == computed
