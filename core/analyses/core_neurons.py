@@ -63,9 +63,8 @@ def core_neurons(
     strange, n_reference = _reference(loaded, progress, alpha, size_of)
     size = max(1, round(beta * width))
     own = [top_set(each, size) for each in score]
-    losses, base = _losses(
-        loaded, progress, prompt, first, score[-1], strange, betas, n_random, seed
-    )
+    both = (score[-1], strange)
+    losses, base = _losses(loaded, progress, prompt, first, both, betas, n_random, seed)
     ranked = score[-1].argsort(dim=-1, descending=True)[:, :size]
     return CoreNeurons(
         request={},

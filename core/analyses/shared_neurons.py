@@ -19,11 +19,9 @@ from core.analyses.neuron_sets import (
 )
 from core.analyses.runs import Progress
 from core.engine.loss import refuse_without_next_tokens
-from core.models import pool
 from core.models.loaded import Loaded
 from core.results.shared_neurons import SharedNeurons
 from core.spec.errors import Error
-from core.spec.request import ModelRef
 
 N_RANDOM = 10
 
@@ -33,7 +31,7 @@ def shared_neurons(
     progress: Progress,
     *,
     groups: Sequence[Any],
-    other: Any = "",
+    other: Loaded | None = None,
     ratio: float = 0.1,
     agree: float = 1.0,
     n_random: int = N_RANDOM,
@@ -41,12 +39,12 @@ def shared_neurons(
 ) -> SharedNeurons:
     """The most active neurons of each group of texts, what they share, and what breaks without.
 
-    `groups` are (name, texts) pairs; `other` names a second model of the same shape, whose sets
-    stand beside. Of every text the `ratio` of neurons with the largest mean |activation| in each
-    layer; a set keeps those in at least `agree` of its texts (1: all, "Do LLMs and VLMs Share
-    Neurons for Inference?"). Overlap is counted by (layer, unit) against the hypergeometric
-    expectation of each layer: ids pooled over layers would inflate it. Found on even texts, losses
-    on odd ones.
+    `groups` are (name, texts) pairs; `other` is a second model of the same shape (in a request:
+    its name), whose sets stand beside. Of every text the `ratio` of neurons with the largest mean
+    |activation| in each layer; a set keeps those in at least `agree` of its texts (1: all, "Do
+    LLMs and VLMs Share Neurons for Inference?"). Overlap is counted by (layer, unit) against the
+    hypergeometric expectation of each layer: ids pooled over layers would inflate it. Found on
+    even texts, losses on odd ones.
     """
     refuse_without_next_tokens(loaded, "what breaks without shared neurons")
     names, texts = named_texts(groups, least=1 if other else 2)
@@ -137,9 +135,8 @@ def _corrected(
     return matrix
 
 
-def _second(loaded: Loaded, other: Any) -> Loaded:
+def _second(loaded: Loaded, model: Loaded) -> Loaded:
     """The other model. Raises `Error` unless its neurons can be matched with these."""
-    model = other if isinstance(other, Loaded) else pool.get(ModelRef(str(other)))
     refuse_without_next_tokens(model, "what breaks without shared neurons")
     mine, its = layers_and_width(loaded), layers_and_width(model)
     if mine != its:
