@@ -23,6 +23,7 @@ from core.engine.forward import run as _run
 from core.engine.generate import continuation
 from core.engine.generate import generate as _generate
 from core.engine.rows import rows as _rows
+from core.models import edited as _edited
 from core.models import pool
 from core.models.loaded import Loaded
 from core.models.tokens import encode, pieces
@@ -66,6 +67,8 @@ __all__ = [
     "analyses",
     "concept",
     "concepts",
+    "everywhere",
+    "export_edited",
     "figure",
     "generate",
     "link",
@@ -241,6 +244,21 @@ class _Bar(Silent):
     def step(self, share: float, note: str = "") -> None:
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(round(100 * share) - self._bar.n)
+
+
+def everywhere(m: Loaded, direction: Iterable[float]) -> list[Change]:
+    """The changes that keep a direction out of the whole stream; the whole list goes together."""
+    return list(_edited.everywhere(m, [float(number) for number in direction]))
+
+
+def export_edited(m: Loaded, changes: Iterable[Change], folder: str | Path) -> Result:
+    """Write changes into the weights and save them as a plain Hugging Face folder.
+
+    Projections (those of `everywhere`), ablations to zero, scalings, added directions where the
+    family keeps a bias. The folder must not exist; a plain name means one below the home. Beside
+    the model stand changes.json and REPORT.md; the result holds the same numbers.
+    """
+    return run("edited", m, interventions=listed(changes), folder=str(folder))
 
 
 def figure(result: Result) -> "go.Figure":

@@ -13,6 +13,7 @@ from core.analyses.core_neurons import core_neurons
 from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
 from core.analyses.dose import dose
+from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.head_effect import head_effect
@@ -102,6 +103,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "unit_effect": Analysis(unit_effect, "What one unit causes: ablated, activated, suppressed."),
     "unit_values": Analysis(unit_values, "What one unit does at every token of a text."),
+    "edited": Analysis(
+        edited, "Changes written into the weights, saved as a model folder.", lasting=False
+    ),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),

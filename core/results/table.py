@@ -7,6 +7,7 @@ from core.results.core_neurons import CoreNeurons
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
 from core.results.dose import DoseResult
+from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.head_effect import HeadEffect
@@ -37,6 +38,7 @@ RESULTS: dict[str, type[Result]] = {
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
     "dose": DoseResult,
+    "edited": EditedResult,
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "head_effect": HeadEffect,

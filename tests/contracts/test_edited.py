@@ -94,7 +94,7 @@ def test_a_tied_unembedding_keeps_its_own_matrix(model: Model) -> None:
     m = model("llama_tied")
     assert m.head.weight is m.module.get_input_embeddings().weight  # type: ignore[union-attr, operator]
     twin = edited(m, everywhere(m, direction(m)))
-    assert torch.equal(twin.head.weight, m.head.weight)  # type: ignore[union-attr]
+    assert torch.equal(twin.head.weight, m.head.weight)  # type: ignore[union-attr, arg-type]
     assert not torch.equal(
         twin.module.get_input_embeddings().weight,  # type: ignore[operator]
         m.module.get_input_embeddings().weight,  # type: ignore[operator]
@@ -136,7 +136,7 @@ def test_a_direction_is_added_where_a_bias_can_hold_it(name: str, model: Model) 
         (Add(Site(1, "mlp_out"), (1.0,) * 36), "keeps no bias"),
         (Scale(Site(1, "mlp_out", 3), 2.0), "written by several matrices"),
         (Project(Site(1, "head", 0), (1.0,) * 8), "heads and neurons can be ablated"),
-        (Erase(Site(1, "mlp_out"), [[1.0]], [[1.0]], [1.0]), "erase has no form as weights"),
+        (Erase(Site(1, "mlp_out"), ((1.0,),), ((1.0,),), (1.0,)), "erase has no form as weights"),
         (Ablate(Site(9, "neuron", 3)), "has layers 0 to 2"),
     ],
 )
