@@ -20,7 +20,7 @@ from core.models.library import open_model
 from core.models.loaded import Loaded
 from core.results.edited import EditedResult
 from core.spec.errors import Error
-from core.spec.interventions import Change, as_python, listed, to_plain
+from core.spec.interventions import Change, Control, as_python, listed, to_plain
 from core.spec.request import ModelRef
 
 PROMPTS = ("Once upon a time there was", "Yesterday Tom walked. Then", "The little dog")
@@ -45,10 +45,13 @@ def edited(
     changes before anything is saved (float32: 1e-4 of the largest logit), and again when the
     folder has been loaded through the program's own door; a folder that fails does not appear.
     """
-    changes = [one for one in listed(interventions)]
+    given = listed(interventions)
+    changes = [change for change in given if not isinstance(change, Control)]
+    if len(changes) < len(given):
+        raise Error("a control is made anew for every text, so it has no form as weights")
     target = folders.target(folder)
     progress.step(0.05, "editing the weights")
-    twin = written(loaded, changes)  # type: ignore[arg-type]  # controls are refused there
+    twin = written(loaded, changes)
     wanted = _logits(loaded, progress, changes)
     _prove(loaded, _logits(twin, progress), wanted, "the edited weights")
     progress.step(0.3, "what it does to neutral text")
@@ -153,8 +156,8 @@ def report(result: EditedResult) -> str:
         "",
         f"- Largest difference from the original under the changes: {result.difference[0]:.3g} "
         f"logits (largest logit {result.largest[0]:.3g}; {result.n_tokens} tokens)",
-        f"- KL(original ‖ edited) on neutral text: {result.kl[0]:.3g} nats per token; random changes "
-        f"that move the stream as far: {result.kl[1]:.3g} (mean of {result.n_controls})",
+        f"- KL(original ‖ edited) on neutral text: {result.kl[0]:.3g} nats per token; random "
+        f"changes that move the stream as far: {result.kl[1]:.3g} (mean of {result.n_controls})",
         f"- Loss on neutral text: {result.loss_increase[0]:+.3g} nats per token; random changes: "
         f"{result.loss_increase[1]:+.3g}",
         "",

@@ -1,4 +1,4 @@
-"""An edited model on disk: proved twice, never over anything, never outside the home when hosted."""
+"""An edited model on disk: proved twice, never over anything, hosted never outside the home."""
 
 import json
 from pathlib import Path
