@@ -79,7 +79,7 @@ def explain_test(
     held = _held(member, seed)
     own, randoms = int(place.unit or 0), _random_units(loaded, place, n_random, seed)
     tested = judge(mean[:, own], member, held)
-    controls = [judge(mean[:, unit], member, held).score[0] for unit in randoms]
+    controls = [judge(mean[:, u], member, held, intervals=False).score[0] for u in randoms]
     shuffled = _shuffled(mean[:, own], member, held, n_shuffles, seed)
     wanted = pairs_of(claim, pairs, most_pairs, seed)
     moved = interchange(loaded, progress, place, wanted, randoms)

@@ -127,8 +127,10 @@ def interchange(
             kept.append(number)
             answers.append(chosen)
             gaps.append((own, other))
-    after = _intervened(loaded, progress, at, cases, kept, values, randoms)
-    flipped, shift = _effects(after, answers, gaps)
+    chosen_cases = [cases[n] for n in kept]
+    ends = [(values[2 * n], values[2 * n + 1]) for n in kept]
+    after = _gaps(loaded, progress, at, chosen_cases, ends, answers, randoms)
+    flipped, shift = _effects(after, gaps)
     return Interchanged(
         pairs=tuple(
             (cases[n].pair.base, cases[n].pair.source, *pieces(loaded, chosen))  # type: ignore[misc]
@@ -221,38 +223,36 @@ def _first_token(loaded: Loaded, prompt: str, answer: str) -> int:
     return found[0]
 
 
-def _intervened(
+def _gaps(
     loaded: Loaded,
     progress: Progress,
     at: Site,
     cases: Sequence[_Case],
-    kept: Sequence[int],
-    values: Sequence[dict[str, Tensor]],
+    ends: Sequence[tuple[dict[str, Tensor], dict[str, Tensor]]],
+    answers: Sequence[tuple[int, int]],
     randoms: Sequence[int],
 ) -> np.ndarray:
-    """Last logits of every usable pair under every interchange, [pair, change, d_vocab]."""
-    todo: list[tuple[list[int], Intervention]] = []
-    for number in kept:
-        case = cases[number]
-        here, there = values[2 * number], values[2 * number + 1]
-        todo += [(case.base, one) for one in _changes(at, case.at_base, here, there, randoms)]
-    found: list[np.ndarray] = []
-    longest = max((len(ids) for ids, _ in todo), default=1)
-    for part in _parts(len(todo), longest):
+    """Logit of the base's continuation minus that of the source's, [pair, interchange]."""
+    todo: list[tuple[list[int], tuple[int, int], Intervention]] = []
+    for case, (here, there), answer in zip(cases, ends, answers, strict=True):
+        changes = _changes(at, case.at_base, here, there, randoms)
+        todo += [(case.base, answer, change) for change in changes]
+    found = np.zeros(len(todo))
+    for part in _parts(len(todo), max((len(ids) for ids, _, _ in todo), default=1)):
         progress.step(part.start / len(todo), f"interchange {part.start} of {len(todo)}")
-        own = todo[part.start : part.stop]
+        ids, wanted, changes_here = zip(*todo[part.start : part.stop], strict=True)
         seen = run(
             loaded,
-            rows(loaded, [ids for ids, _ in own]),
-            change=[[change] for _, change in own],
+            rows(loaded, ids),
+            change=[[change] for change in changes_here],
             logits="last",
             check=progress.check,
         )
         assert seen.logits is not None
-        found.append(seen.logits[:, -1].float().cpu().numpy())
-    if not found:
-        return np.zeros((0, 3 + len(randoms), loaded.d_vocab))
-    return np.concatenate(found).reshape(len(kept), 3 + len(randoms), -1)
+        for row, (own, other) in enumerate(wanted):
+            last = seen.logits[row, -1]
+            found[part.start + row] = float(last[own]) - float(last[other])
+    return found.reshape(len(cases), 3 + len(randoms))
 
 
 def _changes(
@@ -275,16 +275,14 @@ def _changes(
 
 
 def _effects(
-    after: np.ndarray, answers: Sequence[tuple[int, int]], gaps: Sequence[tuple[float, float]]
+    after: np.ndarray, gaps: Sequence[tuple[float, float]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(flipped, shift), each [condition, pair]; the random neurons are averaged."""
-    shape = (len(CONDITIONS), len(answers))
-    flipped, shift = np.zeros(shape), np.zeros(shape)
-    for pair, ((own, other), (base, source)) in enumerate(zip(answers, gaps, strict=True)):
-        gap = after[pair, :, own] - after[pair, :, other]
-        turned = (gap < 0).astype(float)
-        moved = (base - gap) / (base - source)
-        for values, rowwise in ((turned, flipped), (moved, shift)):
-            rowwise[:3, pair] = values[:3]
-            rowwise[3, pair] = values[3:].mean() if len(values) > 3 else np.nan
-    return flipped, shift
+    base, source = np.array(gaps, dtype=float).reshape(-1, 2).T
+    turned, moved = after < 0, (base[:, None] - after) / (base - source)[:, None]
+
+    def conditions(each: np.ndarray) -> np.ndarray:
+        rest = each[:, 3:].mean(axis=1) if each.shape[1] > 3 else np.full(len(each), np.nan)
+        return np.vstack([each[:, :3].T, rest])
+
+    return conditions(turned.astype(float)), conditions(moved)
