@@ -1,31 +1,94 @@
 """Which implementation of an operation runs, and why, in words.
 
-`EIDOSCOPE_KERNELS=reference` forces the plain torch definition everywhere.
+`EIDOSCOPE_KERNELS=reference` forces the plain torch definition everywhere;
+`EIDOSCOPE_KERNELS=lens_topk:triton` asks for one implementation of one operation (several with
+commas). What is asked for runs or is refused; it is never replaced by something else.
 """
 
 import os
 from collections.abc import Callable
-from importlib import import_module, util
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-OPERATIONS = ("lens_topk", "top_examples")
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run an operation: its module, and the devices it runs on."""
+
+    name: str
+    devices: tuple[str, ...]
+    chosen_on: tuple[str, ...] = ()  # where it runs without being asked for
+    reason: str = ""
+
+
+REFERENCE = "reference"
+# Every operation has its reference, on every device.
+WAYS: dict[str, tuple[Way, ...]] = {
+    "lens_topk": (
+        Way(
+            "blocks",
+            devices=("cpu", "cuda"),
+            chosen_on=("cpu", "cuda"),
+            reason="exact selection in two stages, in plain torch",
+        ),
+        # On CUDA the plain one is chosen until `python -m benchmarks.lens_topk_gpu` was run.
+        Way("triton", devices=("cuda",)),
+    ),
+    "top_examples": (),
+}
+OPERATIONS = tuple(WAYS)
 
 
 def implementation(operation: str, device: str) -> tuple[Callable[..., Any], str]:
     """(function, reason) for an operation on a device type ("cpu", "cuda")."""
-    if operation not in OPERATIONS:
+    if operation not in WAYS:
         raise ValueError(f"no operation {operation!r}; there are {', '.join(OPERATIONS)}")
-    reference = import_module(f"kernels.{operation}.reference").run
-    wanted = os.environ.get("EIDOSCOPE_KERNELS", "")
-    if wanted == "reference":
-        return reference, "EIDOSCOPE_KERNELS=reference"
-    if wanted:
-        raise ValueError(f"EIDOSCOPE_KERNELS={wanted!r}; the only choice is 'reference'")
-    if util.find_spec(f"kernels.{operation}.triton") is None:
-        return reference, "the plain torch definition is the only one written so far"
-    if device != "cuda":
-        return reference, f"no fast kernel for {device}"
-    return import_module(f"kernels.{operation}.triton").run, "triton on cuda"
+    name, reason = _asked_for(operation, device) or _best(operation, device)
+    return import_module(f"kernels.{operation}.{name}").run, reason
+
+
+def _asked_for(operation: str, device: str) -> tuple[str, str] | None:
+    """What EIDOSCOPE_KERNELS names for this operation; refused where it cannot run."""
+    asked = os.environ.get("EIDOSCOPE_KERNELS", "")
+    if not asked:
+        return None
+    if asked == REFERENCE:
+        return REFERENCE, "EIDOSCOPE_KERNELS=reference"
+    wanted = [_known(each) for each in asked.split(",")]
+    for where, name in wanted:
+        if where == operation:
+            devices = _devices(where, name)
+            if devices and device not in devices:
+                raise ValueError(f"{where}:{name} runs on {' and '.join(devices)}, not on {device}")
+            return name, f"EIDOSCOPE_KERNELS={asked}"
+    return None
+
+
+def _known(text: str) -> tuple[str, str]:
+    """`lens_topk:triton` as a pair, refused where there is no such thing."""
+    operation, _, name = text.strip().partition(":")
+    if operation not in WAYS or name not in {REFERENCE, *(way.name for way in WAYS[operation])}:
+        every = [f"{one}:{way.name}" for one, ways in WAYS.items() for way in ways]
+        raise ValueError(
+            f"EIDOSCOPE_KERNELS holds {text.strip()!r}; the choices are {REFERENCE}, or of "
+            + ", ".join(every)
+        )
+    return operation, name
+
+
+def _devices(operation: str, name: str) -> tuple[str, ...]:
+    """Where it runs; () means anywhere."""
+    return next((way.devices for way in WAYS[operation] if way.name == name), ())
+
+
+def _best(operation: str, device: str) -> tuple[str, str]:
+    for way in WAYS[operation]:
+        if device in way.chosen_on:
+            return way.name, way.reason
+    if WAYS[operation]:
+        return REFERENCE, f"no faster way for {device}"
+    return REFERENCE, "the plain torch definition is the only one written so far"
 
 
 def choices(device: str = "cpu") -> list[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """Read directions through an unembedding: the k highest and lowest tokens of each."""
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -22,7 +23,28 @@ def lens_topk(
     n_tokens     rows of the unembedding that are words; the rest is padding (0: all are)
     returns      top values, top ids, bottom values, bottom ids, each [direction, k], most
                  extreme first, values in float32, ids int64; ties go to the lower id.
+
+    Scores are products summed in float32, also of half-precision numbers. ValueError where k is
+    larger than the vocabulary, and where a score among the extremes is not a finite number.
     """
+    if not 0 <= n_tokens <= len(unembedding):
+        raise ValueError(f"the unembedding has {len(unembedding)} rows, {n_tokens} were asked for")
+    words = unembedding[: n_tokens or len(unembedding)]
+    if not 1 <= k <= len(words):
+        raise ValueError(f"k must lie between 1 and {len(words)}, got {k}")
     run, _ = implementation("lens_topk", directions.device.type)
-    result: tuple[Values, Ids, Values, Ids] = run(directions, unembedding, k, n_tokens)
-    return result
+    with torch.no_grad():
+        found: tuple[Values, Ids, Values, Ids] = run(directions, words, k)
+        _refuse_what_is_not_finite(found[0], found[2])
+    return found
+
+
+def _refuse_what_is_not_finite(top: Tensor, bottom: Tensor) -> None:
+    """A score that is infinite or not a number is always among the extremes."""
+    bad = ~(top.isfinite() & bottom.isfinite()).all(1)
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0, 0])
+        raise ValueError(
+            f"the scores of direction {row} are not all finite numbers: it or the unembedding "
+            "holds infinite or missing values"
+        )

@@ -7,21 +7,15 @@ from torch import Tensor
 TILE = 16_000_000
 
 
-def run(
-    directions: Tensor, unembedding: Tensor, k: int, n_tokens: int = 0
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    words = unembedding[: n_tokens or len(unembedding)]
-    if not 1 <= k <= len(words):
-        raise ValueError(f"k must lie between 1 and {len(words)}, got {k}")
-    rows = max(1, TILE // len(words))
-    parts = [_tile(tile, words, k) for tile in torch.split(directions, rows)]
-    if not parts:
-        parts = [_tile(directions, words, k)]
-    return tuple(torch.cat(each) for each in zip(*parts, strict=True))  # type: ignore[return-value]
+def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See `kernels.lens_topk.lens_topk`; every row of `words` counts."""
+    rows, columns = max(1, TILE // len(words)), words.float().T
+    parts = [_tile(tile.float() @ columns, k) for tile in torch.split(directions, rows)]
+    top, top_ids, bottom, bottom_ids = (torch.cat(each) for each in zip(*parts, strict=True))
+    return top, top_ids, bottom, bottom_ids
 
 
-def _tile(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    scores = (directions @ words.T).float()
+def _tile(scores: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     top, top_ids = _first(scores, k)
     bottom, bottom_ids = _first(-scores, k)
     return top, top_ids, -bottom, bottom_ids
