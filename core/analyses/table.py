@@ -18,6 +18,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
+from core.analyses.neuron_activity import neuron_activity
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
 from core.analyses.neuron_examples import neuron_examples
@@ -86,6 +87,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "neuron_search": Analysis(neuron_search, "The neurons of a word, a word list or a pattern."),
     "neuron_match": Analysis(neuron_match, "Which neurons two models of one architecture share."),
+    "neuron_activity": Analysis(
+        neuron_activity, "What every neuron does on one text, and what it says about the answer."
+    ),
     "neuron_examples": Analysis(
         neuron_examples, "What every neuron responds to in a corpus: density, ends, top contexts."
     ),

@@ -12,6 +12,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
+from core.results.neuron_activity import NeuronActivity
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
 from core.results.neuron_examples import NeuronExamples
@@ -49,6 +50,7 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_card": NeuronCard,
     "neuron_search": NeuronSearch,
     "neuron_match": NeuronMatch,
+    "neuron_activity": NeuronActivity,
     "neuron_examples": NeuronExamples,
     "neuron_fires": NeuronFires,
     "neuron_texts": NeuronTexts,
