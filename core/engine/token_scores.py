@@ -66,6 +66,11 @@ def vocabulary(loaded: Loaded, against: str = "unembedding", stack: str = "") ->
     key = ("vocabulary", against)
     if key not in loaded.memo:
         matrix = reading_matrix(loaded) if against == "unembedding" else _embedding(loaded)
+        if matrix.shape[1] != loaded.d_model:
+            raise Error(
+                f"the {against} of {loaded.name} is {matrix.shape[1]} wide and its stream "
+                f"{loaded.d_model}: directions cannot be read as tokens there"
+            )
         n = min(known_ids(loaded), len(matrix))
         loaded.memo[key] = Vocabulary(matrix, n, *_moments(matrix[:n]))
     found: Vocabulary = loaded.memo[key]
@@ -75,11 +80,7 @@ def vocabulary(loaded: Loaded, against: str = "unembedding", stack: str = "") ->
 def _embedding(loaded: Loaded) -> Float[Tensor, "d_vocab d_model"]:
     module = loaded.module.get_input_embeddings()  # type: ignore[operator]
     matrix = weight_of(module)
-    if matrix is None or matrix.shape[1] != loaded.d_model:
-        raise Error(
-            f"the input embedding of {loaded.name} is not {loaded.d_model} wide like its stream; "
-            "use against='unembedding'"
-        )
+    assert matrix is not None
     return matrix
 
 

@@ -236,6 +236,12 @@ def assemble(opened: Opened, ref: ModelRef) -> Loaded:
         stacks["enc"] = _stack(opened.module, "enc", family.encoder, config)
     first = stacks[""].blocks[0]
     width, d_model = features(first.heads)
+    head = head_of(opened.module, family)
+    if isinstance(head, nn.Linear) and head.in_features != d_model:
+        raise Error(
+            f"the unembedding reads {head.in_features} numbers and the stream has {d_model}: "
+            "a model with a projection between the two (OPT-350m) cannot be read"
+        )
     n_heads = int(config.num_attention_heads)
     if width % n_heads:
         raise Error(f"{n_heads} heads do not divide the {width} inputs of the output matrix")
@@ -249,7 +255,7 @@ def assemble(opened: Opened, ref: ModelRef) -> Loaded:
         row=family,
         kind=opened.kind,
         stacks=stacks,
-        head=head_of(opened.module, family),
+        head=head,
         n_heads=n_heads,
         n_kv_heads=int(getattr(config, "num_key_value_heads", None) or n_heads),
         d_model=d_model,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core import api
 from core.engine.forward import run
 from core.engine.neuron_rows import has_gate, neuron_rows, weights_of
 from core.engine.readout import centres, norm_weight
@@ -20,6 +21,7 @@ from core.spec.interventions import Change, Clamp
 from core.spec.request import ModelRef
 from core.spec.site import Site
 from tests.families.recipes import FAMILIES as RECIPES
+from tests.tiny import make
 
 TEXT = "the cat sat on the mat"
 # distilbert is refused at the door; the experts of mixtral are one fused tensor.
@@ -71,6 +73,23 @@ def normed_plainly(norm: nn.Module, stream: Tensor) -> Tensor:
     eps = next(v for k, v in vars(norm).items() if "eps" in k)
     middle = stream - stream.mean(-1, keepdim=True) if centres(norm) else stream
     return stream / (middle.pow(2).mean(-1, keepdim=True) + eps).sqrt()
+
+
+def test_an_mlp_in_front_of_its_norm_reads_the_stream_as_it_is(tmp_path: Path) -> None:
+    # As in OPT-350m: the norm of the MLP stands behind the sum.
+    loaded = api.load(make("opt", tmp_path / "opt", do_layer_norm_before=False), device="cpu")
+    block = loaded.stacks[""].blocks[2]
+    assert block.norm_after is not None
+    torch.testing.assert_close(neuron_rows(loaded, 2, "in"), block.up.weight.detach())
+    test_the_reading_rows_give_the_input_of_every_neuron("", "", lambda _: loaded)
+
+
+def test_a_projection_between_stream_and_unembedding_is_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    narrow = make("opt", tmp_path / "opt", do_layer_norm_before=False, word_embed_proj_dim=24)
+    with pytest.raises(Error, match="reads 24 numbers and the stream has 36"):
+        api.load(narrow, device="cpu")
 
 
 @pytest.mark.parametrize(("name", "stack"), PLACES)
