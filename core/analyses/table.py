@@ -25,6 +25,7 @@ from core.analyses.neuron_examples import neuron_examples
 from core.analyses.neuron_fires import neuron_fires
 from core.analyses.neuron_map import neuron_map
 from core.analyses.neuron_match import neuron_match
+from core.analyses.neuron_plane import neuron_plane
 from core.analyses.neuron_search import neuron_search
 from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
@@ -95,6 +96,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "neuron_fires": Analysis(
         neuron_fires, "Which neurons fire on a list of words, a pattern or a planted label."
+    ),
+    "neuron_plane": Analysis(
+        neuron_plane, "One neuron's gate against its up value over a corpus: one meaning or more."
     ),
     "neuron_texts": Analysis(
         neuron_texts, "One neuron's texts: strongest, weakest, every height between, and any."

@@ -19,6 +19,7 @@ from core.results.neuron_examples import NeuronExamples
 from core.results.neuron_fires import NeuronFires
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_match import NeuronMatch
+from core.results.neuron_plane import NeuronPlane
 from core.results.neuron_search import NeuronSearch
 from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
@@ -53,6 +54,7 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_activity": NeuronActivity,
     "neuron_examples": NeuronExamples,
     "neuron_fires": NeuronFires,
+    "neuron_plane": NeuronPlane,
     "neuron_texts": NeuronTexts,
     "next_tokens": NextTokens,
     "scale": ScaleResult,
