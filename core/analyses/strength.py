@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from core.analyses.runs import Progress
 from core.analyses.scale import scale, unit_scales
 from core.models.loaded import Loaded
+from core.spec.drafts import at_value, value_of
 from core.spec.errors import Error
-from core.spec.interventions import Add, Change, Clamp, Limit, Project, Scale
+from core.spec.interventions import Add, Change, Limit, Project, Scale
 from core.spec.site import NEURONS, Site
 
 
@@ -29,32 +30,15 @@ class Unit:
 
 def strength(change: Change) -> float:
     """The number that says how strong a change is. Raises `Error` where there is none."""
-    match change:
-        case Clamp(value=found) | Scale(factor=found) | Add(coefficient=found):
-            return found
-        case Project(share=found):
-            return found
-        case Limit(high=float(found)) | Limit(low=float(found), high=None):
-            return found
-    raise Error(f"{change.site}: {type(change).__name__.lower()} has no strength to sweep")
+    found = change.share if isinstance(change, Project) else value_of(change)
+    if found is None:
+        raise Error(f"{change.site}: {type(change).__name__.lower()} has no strength to sweep")
+    return found
 
 
 def with_strength(change: Change, value: float) -> Change:
     """The same change as strong as `value`. A cap moves, and a floor above it goes with it."""
-    match change:
-        case Clamp():
-            return replace(change, value=value)
-        case Scale():
-            return replace(change, factor=value)
-        case Add():
-            return replace(change, coefficient=value)
-        case Project():
-            return replace(change, share=value)
-        case Limit(high=None):
-            return replace(change, low=value)
-        case Limit(low=low):
-            return replace(change, high=value, low=None if low is None else min(low, value))
-    raise TypeError(f"no strength in {change!r}")
+    return replace(change, share=value) if isinstance(change, Project) else at_value(change, value)
 
 
 def unit_of(loaded: Loaded, progress: Progress, change: Change) -> Unit:

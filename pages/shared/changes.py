@@ -1,39 +1,29 @@
 """Changes of a model in words: how strong, at which place, and whether the place exists."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from typing import Any
 
-from core.figures.wording import MINUS, number
+from core.figures.wording import MINUS, count, number
 from core.spec.errors import Error
-from core.spec.interventions import Ablate, Add, Change, Clamp, Patch, Project, Scale
-from core.spec.site import HEADS, Site, site
+from core.spec.interventions import (
+    Ablate,
+    Add,
+    Change,
+    Clamp,
+    Erase,
+    Limit,
+    Patch,
+    Project,
+    Scale,
+)
+from core.spec.site import HEADS, NEURONS, Site, site
 
-KINDS = ("clamp", "scale", "ablate", "patch")
+KINDS = ("clamp", "scale", "ablate", "cap", "floor", "patch")
 
 
 def kind(change: Change) -> str:
     """The word for what a change does: "clamp", "ablate", ..."""
     return type(change).__name__.lower()
-
-
-def strength(change: Change) -> float | None:
-    """The number that says how strong a change is; None where it has none."""
-    match change:
-        case Clamp(value=value) | Scale(factor=value) | Add(coefficient=value):
-            return value
-    return None
-
-
-def with_strength(change: Change, value: float) -> Change:
-    """The same change, as strong as `value`; a change without a strength stays as it is."""
-    match change:
-        case Clamp():
-            return replace(change, value=value)
-        case Scale():
-            return replace(change, factor=value)
-        case Add():
-            return replace(change, coefficient=value)
-    return change
 
 
 def in_words(change: Change) -> str:
@@ -45,10 +35,17 @@ def in_words(change: Change) -> str:
             return f"× {number(value)}"
         case Ablate(to=to):
             return "ablated" if to == "zero" else f"ablated to {to}"
-        case Add(coefficient=value):
-            return f"+ {number(value)} × direction"
-        case Project():
-            return "without a direction"
+        case Add(coefficient=value, direction=direction):
+            return f"+ {number(value)}" + (" × direction" if len(direction) > 1 else "")
+        case Limit(low=low, high=high):
+            ends = (("≥", low), ("≤", high))
+            return " and ".join(f"{sign} {number(end)}" for sign, end in ends if end is not None)
+        case Project(center=center, share=share):
+            if share != 1.0:
+                return f"× {number(1 - share)} along a direction"
+            return "without a direction" if center == 0 else f"= {number(center)} along a direction"
+        case Erase():
+            return "without a concept"
         case Patch(source=source):
             return f"as in “{source[:24]}”"
 
@@ -60,14 +57,29 @@ def detail(change: Change) -> str:
             return f"to {to}"
         case Project(direction=direction):
             return f"a direction of {len(direction):,} numbers"
+        case Erase(left=left):
+            return f"{count(len(left), 'direction')} of {len(left[0]):,} numbers"
         case Patch(source=source):
             return source
     return ""
 
 
+def at_tokens(change: Change) -> str:
+    """Where it acts, in words; "" where it acts at every token."""
+    match change.where:
+        case "":
+            return ""
+        case "prompt":
+            return "prompt only"
+        case "generated":
+            return "generated tokens only"
+    return f"tokens {change.where}"
+
+
 def named(change: Change) -> str:
-    """A change in one line of text: "L3.neuron[812] = 8"."""
-    return f"{change.site} {in_words(change)}"
+    """A change in one line of text: "L3.neuron[812] = 8, prompt only"."""
+    where = at_tokens(change)
+    return f"{change.site} {in_words(change)}" + (f", {where}" if where else "")
 
 
 def parse(kind: str, text: str, value: str) -> Change:
@@ -81,8 +93,15 @@ def parse(kind: str, text: str, value: str) -> Change:
         return Patch(place, value)
     if not value:
         raise Error(f"{place}: {kind} needs a number, e.g. 8 or -2.5")
-    plain = value.replace(MINUS, "-")
-    return Scale(place, plain) if kind == "scale" else Clamp(place, plain)  # type: ignore[arg-type]
+    plain: Any = value.replace(MINUS, "-")  # the records read numbers, and say when it is none
+    match kind:
+        case "scale":
+            return Scale(place, plain)
+        case "cap":
+            return Limit(place, high=plain)
+        case "floor":
+            return Limit(place, low=plain)
+    return Clamp(place, plain)
 
 
 def misfit(place: Site, sizes: Mapping[str, int]) -> str:
@@ -93,7 +112,7 @@ def misfit(place: Site, sizes: Mapping[str, int]) -> str:
     if place.dictionary or place.unit is None:
         return ""
     axis = "n_heads" if place.component in HEADS else "d_mlp"
-    if place.component not in (*HEADS, "neuron"):
+    if place.component not in (*HEADS, *NEURONS):
         axis = "d_model"
     width = sizes.get(axis, 0)
     if width and place.unit >= width:

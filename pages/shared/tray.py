@@ -7,26 +7,20 @@ from functools import partial
 import streamlit as st
 
 from core.figures.wording import number
+from core.spec.drafts import KINDS as DRAFTS
+from core.spec.drafts import VALUES, at_value, fixed, kind_of, kinds, remade, value_of
 from core.spec.errors import Error
-from core.spec.interventions import Change, Clamp, Scale
+from core.spec.interventions import Add, Change, Clamp, Limit, Scale
 from core.spec.request import ask
 from core.spec.site import Site
 from core.spec.workspace import TrayItem, Workspace
 from pages.shared import state
-from pages.shared.changes import (
-    KINDS,
-    detail,
-    kind,
-    misfit,
-    named,
-    parse,
-    strength,
-    with_strength,
-)
+from pages.shared.changes import KINDS, at_tokens, detail, kind, misfit, named, parse
 from pages.shared.held import held
 from pages.shared.notices import code
 from pages.shared.pickers import card
 from pages.shared.popover import popover
+from pages.shared.where import where
 
 REACH = 4.0  # the slider goes from -4 to +4 times the unit
 SMALLEST = 1e-6  # a site that never moves further than this has no scale of its own
@@ -37,7 +31,7 @@ SITE_HELP = (
     "Add @7 for one token only."
 )
 VALUE_HELP = (
-    "clamp, scale: a number. ablate: zero, mean or resample. "
+    "clamp, scale, cap, floor: a number. ablate: zero, mean or resample. "
     "patch: the text to take the value from."
 )
 
@@ -46,9 +40,9 @@ def add(change: Change, unit: float = 0.0) -> None:
     """Put a change into the tray, switched on; one of its kind at the same site is replaced."""
     work = state.workspace()
     item = TrayItem(change, unit=unit)
-    kinds = [(type(old.change), old.change.site) for old in work.tray]
-    mine = (type(change), change.site)
-    at = kinds.index(mine) if mine in kinds else len(kinds)
+    held = [(type(old.change), kind_of(old.change), old.change.site) for old in work.tray]
+    mine = (type(change), kind_of(change), change.site)
+    at = held.index(mine) if mine in held else len(held)
     state.set_workspace(work.with_tray((*work.tray[:at], item, *work.tray[at + 1 :])))
 
 
@@ -129,6 +123,7 @@ def _item(index: int, item: TrayItem) -> None:
             value=item.on,
             then=partial(_switch, index, place),
         )
+        popover("edit", _editor, index, item, key=f"clamp_{index}_edit", type="tertiary")
         st.button(
             "✕",
             key=f"clamp_{index}_remove",
@@ -137,9 +132,11 @@ def _item(index: int, item: TrayItem) -> None:
             on_click=_replaced,
             args=(index, place, None),
         )
-    value = strength(item.change)
+    value = value_of(item.change)
     if value is None:
-        st.caption(f"{kind(item.change)}: {code(detail(item.change))}")
+        tokens = at_tokens(item.change)
+        words = f"{kind(item.change)}: {code(detail(item.change))}"
+        st.caption(words + (f" · {tokens}" if tokens else ""))
     else:
         _strength(index, item, value)
     if problem := _misfit(item.change):
@@ -149,7 +146,7 @@ def _item(index: int, item: TrayItem) -> None:
 def _strength(index: int, item: TrayItem, value: float) -> None:
     """A slider in units of the site's observed maximum beside the exact number."""
     place = item.change.site
-    unit = 1.0 if isinstance(item.change, Scale) else unit_of(item)
+    unit = unit_of(item) if kind_of(item.change) in VALUES else 1.0
     if unit > SMALLEST:
         state.field(
             st.slider,
@@ -179,14 +176,64 @@ def _strength(index: int, item: TrayItem, value: float) -> None:
 
 
 def _scale_words(change: Change, value: float, unit: float) -> str:
+    tokens = at_tokens(change)
+    return _unit_words(change, value, unit) + (f" · {tokens}" if tokens else "")
+
+
+def _unit_words(change: Change, value: float, unit: float) -> str:
+    word = kind(change)
+    if isinstance(change, Limit):
+        word = kind_of(change) or word
     match change:
         case Scale():
             return "scale, factor"
-        case Clamp() if unit > SMALLEST:
-            return f"clamp, {number(value / unit)} × max {number(unit)}"
-        case Clamp():
-            return "clamp, activation units"
-    return "add, × the direction"
+        case Clamp() | Limit(direction=()) if unit > SMALLEST:
+            return f"{word}, {number(value / unit)} × max {number(unit)}"
+        case Clamp() | Limit():
+            return f"{word}, activation units"
+        case Add() if unit > SMALLEST:
+            return f"{word}, {number(value / unit)} × {number(unit)}"
+        case Add():
+            return "add, × the direction"
+    return "factor along the direction"
+
+
+def _editor(index: int, item: TrayItem) -> None:
+    """What is done there, and at which tokens; drawn while its popover is open."""
+    change = item.change
+    able = kinds(change.site, _direction(change))
+    if not fixed(change) and kind_of(change) in able:
+        state.field(
+            st.selectbox, "Kind", list(able), key=f"clamp_{index}_kind", value=kind_of(change),
+            then=partial(_rekind, index, change.site), format_func=DRAFTS.__getitem__,
+        )  # fmt: skip
+    if change.site.position is not None:
+        st.caption(f"It acts at token {change.site.position}, which its name says.")
+        return
+    chosen = state.workspace().selection.token or 0
+    where(change.where, partial(_move, index, change.site), key=f"clamp_{index}", token=chosen)
+
+
+def _direction(change: Change) -> tuple[float, ...]:
+    found: tuple[float, ...] = getattr(change, "direction", ())
+    return found if len(found) > 1 else ()
+
+
+def _rekind(index: int, place: Site, name: str) -> None:
+    """Another kind at the same place; what has no value yet gets the unit, or the factor 0."""
+    if item := _at(index, place):
+        old = value_of(item.change)
+        same = kind_of(item.change) in VALUES and old is not None
+        value = old if same else item.unit or 1.0
+        value = 0.0 if name == "scale" else value
+        changed = remade(item.change, name, float(value or 0.0))
+        state.attempt(_replaced, index, place, replace(item, change=changed))
+
+
+def _move(index: int, place: Site, tokens: str) -> None:
+    if item := _at(index, place):
+        changed = replace(item.change, where=tokens)
+        _replaced(index, place, replace(item, change=changed))
 
 
 def _switch(index: int, place: Site, on: bool) -> None:
@@ -195,9 +242,14 @@ def _switch(index: int, place: Site, on: bool) -> None:
 
 
 def _strengthen(index: int, place: Site, unit: float, value: float | None) -> None:
-    item = _at(index, place)
-    if item and value is not None:
-        changed = with_strength(item.change, value * unit)
+    if value is not None:
+        strengthen(index, place, value * unit)
+
+
+def strengthen(index: int, place: Site, value: float) -> None:
+    """Set the strength of the tray's item number `index`, if it still is at `place`."""
+    if item := _at(index, place):
+        changed = at_value(item.change, value)
         state.attempt(_replaced, index, place, replace(item, change=changed, on=True))
 
 
@@ -217,22 +269,12 @@ def _at(index: int, place: Site) -> TrayItem | None:
 
 def unit_of(item: TrayItem) -> float:
     """The site's observed maximum: the one that came with the click, else asked for; 0 unknown."""
-    if item.unit or not isinstance(item.change, Clamp) or _misfit(item.change):
+    measured = isinstance(item.change, Clamp | Limit) and not _direction(item.change)
+    if item.unit or not measured or _misfit(item.change):
         return item.unit
     place = replace(item.change.site, position=None)
     job = held(ask("scale", state.workspace().models[0], at=str(place)))
     return float(job.result.unit) if job.state == "done" else 0.0
-
-
-def dose_unit(item: TrayItem) -> float:
-    """One step of a dose: the observed maximum, 1 for factors, 0 while it is being measured."""
-    if not isinstance(item.change, Clamp):
-        return 1.0
-    if found := unit_of(item):
-        return found
-    place = replace(item.change.site, position=None)
-    job = held(ask("scale", state.workspace().models[0], at=str(place)))
-    return abs(item.change.value) or 1.0 if job.finished else 0.0
 
 
 def _misfit(change: Change) -> str:

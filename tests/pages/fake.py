@@ -33,7 +33,7 @@ SIZES = {
     "n_layers": 8, "n_heads": 6, "n_kv_heads": 6, "d_model": 192, "d_head": 32,
     "d_mlp": 768, "d_vocab": 4096, "n_ctx": 512,
 }  # fmt: skip
-UNIT = 3.25
+UNIT, STEP = 3.25, 2.5  # observed maximum and 99.9th percentile of every site
 
 
 def card(kind: str = "decoder", unavailable: tuple[tuple[str, str], ...] = ()) -> CardResult:
@@ -112,7 +112,13 @@ class FakeEngine:
             case "dose":
                 return samples.dose()
             case "scale":
-                return ScaleResult({}, str(request.option("at")), UNIT, 20_000, np.ones(5))
+                return ScaleResult(
+                    {}, str(request.option("at")), bool(request.option("direction")),
+                    UNIT, STEP, -0.5 * STEP, 1.25 * STEP, 0.1, 20.0, 20_000, np.ones(5),
+                )  # fmt: skip
+            case "unit_effect":
+                head = ".head[" in str(request.option("at"))
+                return samples.unit_effect("head" if head else "neuron", tokens[:12])
         raise Error(f"no analysis {request.analysis!r}")
 
     def questions(self, analysis: str) -> list[Request]:

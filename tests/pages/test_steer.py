@@ -41,7 +41,8 @@ def test_every_question_is_about_the_same_text_and_the_active_clamps(engine):
     opened(replace(CLAMPED, prompt="a text"))
     asked = [request for request in engine.asked if request.prompts]
     assert {request.prompts for request in asked} == {("a text",)}
-    assert {request.interventions for request in asked} == {CLAMPED.active()}
+    plain = {request.interventions for request in asked if request.analysis != "dose"}
+    assert plain == {CLAMPED.active()}
     assert {request.analysis for request in asked} == {*ANALYSES, "dose"}
 
 
@@ -77,10 +78,25 @@ def test_removing_a_clamp_asks_the_exact_questions_from_before(engine):
     assert len(before) == len(ANALYSES) + 1  # and the card
 
 
-def test_the_dose_is_swept_in_units_of_the_observed_maximum(engine):
-    opened(CLAMPED)
+def test_the_dose_is_the_same_question_wherever_the_slider_stands(engine):
+    at = opened(CLAMPED)
+    field(at, "clamp_0_times").set_value(1.5)
+    settled(at)
     (request,) = engine.questions("dose")
-    assert (request.option("item"), request.option("unit")) == (0, 3.25)
+    assert request.option("item") == 0
+    assert [change.value for change in request.interventions] == [3.25]
+    field(at, "clamp_0_times").set_value(-1.5)
+    settled(at)
+    assert [change.value for change in engine.questions("dose")[-1].interventions] == [-3.25]
+
+
+def test_the_best_usable_strength_of_a_clamp_is_one_click_away():
+    at = opened(CLAMPED)
+    assert "Best usable strength: +2" in texts(at)
+    at.button(key="dose_best").click()
+    settled(at)
+    result = samples.dose()
+    assert work(at).active() == (Clamp(site("L5.neuron[77]"), 2.0 * result.unit),)
 
 
 def test_the_dose_can_be_had_of_any_clamp_with_a_strength(engine):
@@ -93,7 +109,7 @@ def test_the_dose_can_be_had_of_any_clamp_with_a_strength(engine):
     assert [r.option("item") for r in engine.questions("dose")] == [2]
     field(at, "dose_item").set_value(0)
     settled(at)
-    assert engine.questions("dose")[-1].option("unit") == 3.25
+    assert engine.questions("dose")[-1].option("item") == 0
 
 
 def test_ablations_alone_have_no_dose(engine):
@@ -263,7 +279,7 @@ def test_loading_can_be_tried_again_once_the_folder_is_there(engine, monkeypatch
 def test_a_clamp_without_a_place_is_left_out_of_every_question(engine):
     bad = TrayItem(Clamp(site("L50.neuron[1]"), 1.0))
     opened(replace(CLAMPED, tray=(bad, *CLAMPED.tray)))
-    known = [r for r in engine.asked if r.prompts]
+    known = [r for r in engine.asked if r.prompts and r.analysis != "dose"]
     assert known[-1].interventions == CLAMPED.active()
     assert engine.questions("steer")[-1].interventions == CLAMPED.active()
 

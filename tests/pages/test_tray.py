@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.spec.interventions import Ablate, Clamp, Patch, Scale
+from core.spec.interventions import Ablate, Add, Clamp, Limit, Patch, Scale
 from core.spec.links import to_query
 from core.spec.site import site
 from core.spec.workspace import TrayItem, Workspace
@@ -161,3 +161,60 @@ def test_a_clamp_from_a_link_that_the_model_has_no_place_for_is_left_out_and_sai
     bad = Workspace(tray=(TrayItem(Clamp(site("L50.neuron[1]"), 1.0)),))
     at = visit("status", query(bad))
     assert "Left out. L50.neuron[1]: the model has layers 0 to 7" in texts(at)
+
+
+def test_where_a_clamp_acts_is_chosen_in_its_editor_and_said_in_the_tray():
+    at = visit("status", query(clamped(1.0)))
+    field(at, "clamp_0_where").set_value("generated")
+    settled(at)
+    assert work(at).active() == (Clamp(site("L1.neuron[0]"), 1.0, "generated"),)
+    assert "generated tokens only" in texts(at)
+    field(at, "clamp_0_where").set_value("chosen")
+    settled(at)
+    assert work(at).active()[0].where == "0"
+    field(at, "clamp_0_tokens").set_value("9-, 2,5")
+    settled(at)
+    assert work(at).active()[0].where == "2,5,9-"
+    assert "tokens 2,5,9-" in texts(at)
+
+
+def test_tokens_that_cannot_be_read_are_one_sentence_and_change_nothing():
+    state = Workspace(tray=(TrayItem(Clamp(site("L1.neuron[0]"), 1.0, "3-7")),))
+    at = visit("status", query(state))
+    field(at, "clamp_0_tokens").set_value("<b>7-3")
+    settled(at)
+    assert work(at).active()[0].where == "3-7"
+    assert "cannot be read" in notes(at)[0]
+    assert "<b>" not in notes(at)[0]
+
+
+def test_the_kind_of_a_clamp_is_chosen_in_its_editor():
+    at = visit("status", query(clamped(5.0, unit=2.0)))
+    for name, change in (
+        ("cap", Limit(site("L1.neuron[0]"), high=5.0)),
+        ("floor", Limit(site("L1.neuron[0]"), low=5.0)),
+        ("scale", Scale(site("L1.neuron[0]"), 0.0)),
+        ("mean", Ablate(site("L1.neuron[0]"), "mean")),
+        ("add", Add(site("L1.neuron[0]"), (1.0,), 2.0)),
+        ("set", Clamp(site("L1.neuron[0]"), 2.0)),
+    ):
+        field(at, "clamp_0_kind").set_value(name)
+        settled(at)
+        assert work(at).active() == (change,)
+
+
+def test_a_cap_and_a_floor_of_one_neuron_stand_beside_each_other():
+    at = add(visit("status"), "cap", "L2.neuron[17]", "2")
+    at = add(at, "floor", "L2.neuron[17]", "−1")
+    at = add(at, "cap", "L2.neuron[17]", "3")
+    assert work(at).active() == (
+        Limit(site("L2.neuron[17]"), high=3.0),
+        Limit(site("L2.neuron[17]"), low=-1.0),
+    )
+
+
+def test_a_closed_editor_draws_nothing(monkeypatch):
+    monkeypatch.setattr("pages.shared.popover.is_open", lambda _box: False)
+    at = visit("status", query(clamped(1.0)))
+    keys = {str(widget.key).rpartition("__")[0] for widget in at.selectbox}
+    assert "clamp_0_kind" not in keys

@@ -1,19 +1,21 @@
 """Three texts side by side, and how strongly one clamp has to be set."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from core.figures import dose as dose_drawing
 from core.figures import steer as drawing
-from core.results.dose import DoseResult
 from core.results.steer import SteerResult
+from core.spec.drafts import value_of
 from core.spec.interventions import Change
 from core.spec.request import Request
+from core.spec.workspace import TrayItem
 from pages.shared import state, tray
-from pages.shared.changes import named, strength
+from pages.shared.changes import named
 from pages.shared.notices import code, sentence
 from pages.shared.panels import answer, panel
+from pages.shared.sections import dosing
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PREDICTIONS, TEXT, View, as_code
@@ -29,12 +31,6 @@ CHANGE_HELP = (
     "Token by token: the change in log-probability (nats) of each text, and KL(clean ‖ changed) "
     "at each position. Compare the clamped line with the control's: KL alone only says that "
     "something moved."
-)
-DOSE_HELP = (
-    "The strength of one clamp from −4 to +4 times the largest activation observed (or further), "
-    "all other clamps kept. Purple: probability of the tokens the unit writes. Grey: 8 random "
-    "units of equal norm. The usable band is where the watched tokens rise above every control "
-    "while the text is not destroyed (KL per token below the limit)."
 )
 TEACH = """**Now change something.**
 
@@ -111,16 +107,16 @@ def _changes(result: Any, request: Request) -> None:
 
 def doses(changes: tuple[Change, ...]) -> list[int]:
     """Numbers of the active changes whose strength can be varied."""
-    return [index for index, change in enumerate(changes) if strength(change) is not None]
+    return [index for index, change in enumerate(changes) if value_of(change) is not None]
 
 
 def dose_question(view: View) -> Request | None:
-    """The sweep of the chosen clamp; None when there is none, or its unit is not known yet."""
+    """The sweep of the chosen clamp; None when none has a strength."""
     if not doses(view.changes):
         return None
     item = _item(view)
-    unit = _unit(view.changes[item])
-    return view.ask("dose", item=item, unit=unit, seed=view.seed) if unit else None
+    found = _line(view.changes[item])
+    return dosing.question(view, view.changes, item, found[1].unit if found else 0.0)
 
 
 def _item(view: View) -> int:
@@ -134,9 +130,10 @@ def _take_item(item: int) -> None:
     state.set_workspace(state.workspace().with_choice("swept", str(item)))
 
 
-def _unit(change: Change) -> float:
-    items = [item for item in state.workspace().tray if item.on and item.change == change]
-    return tray.dose_unit(items[0]) if items else 0.0
+def _line(change: Change) -> tuple[int, TrayItem] | None:
+    """The line of the tray that a change stands in, and its number."""
+    lines = enumerate(state.workspace().tray)
+    return next(((n, item) for n, item in lines if item.on and item.change == change), None)
 
 
 def _dose(view: View, grace: float) -> None:
@@ -150,18 +147,8 @@ def _dose(view: View, grace: float) -> None:
             value=_item(view), then=_take_item,
             format_func=lambda item: str(view.changes[item].site),
         )  # fmt: skip
-    request = dose_question(view)
-    if request is None:
-        st.caption("working: measuring the largest activation of this site")
-        return
-    result = answer(request, key="dose", grace=grace, height=420)
-    if isinstance(result, DoseResult):
-        panel(
-            result,
-            drawn(dose_drawing.figure, result),
-            key="dose",
-            title="Dose and response",
-            help=DOSE_HELP,
-            caption=dose_drawing.caption(result),
-            python=as_code(request),
-        )
+    request, change = dose_question(view), view.changes[_item(view)]
+    found = _line(change)
+    use = partial(tray.strengthen, found[0], change.site) if found else None
+    if request:
+        dosing.draw(request, change, key="dose", grace=grace, use=use)
