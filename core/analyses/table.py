@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from core.analyses.attention import attention
 from core.analyses.card import card
+from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
 from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
@@ -16,6 +17,7 @@ from core.analyses.dose import dose
 from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
+from core.analyses.guide import guide
 from core.analyses.head_effect import head_effect
 from core.analyses.lens import lens
 from core.analyses.neuron_activity import neuron_activity
@@ -30,6 +32,7 @@ from core.analyses.neuron_search import neuron_search
 from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
+from core.analyses.remove import remove
 from core.analyses.scale import scale
 from core.analyses.shared_neurons import shared_neurons
 from core.analyses.steer import steer
@@ -114,6 +117,8 @@ ANALYSES: dict[str, Analysis] = {
     "edited": Analysis(
         edited, "Changes written into the weights, saved as a model folder.", lasting=False
     ),
+    "guide": Analysis(guide, "A direction added at many strengths: does the text follow it?"),
+    "remove": Analysis(remove, "A direction taken out everywhere: what the model stops doing."),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
@@ -127,6 +132,9 @@ ANALYSES: dict[str, Analysis] = {
         shared_neurons, "Neurons that kinds of text, or two models, have in common."
     ),
     "task_spot": Analysis(task_spot, "The few neurons one kind of text needs, found and ablated."),
+    "concept_neuron": Analysis(
+        concept_neuron, "The neuron that writes a concept, found and tested with noise."
+    ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2
     ),

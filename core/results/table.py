@@ -3,6 +3,7 @@
 from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.card import CardResult
+from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
@@ -10,6 +11,7 @@ from core.results.dose import DoseResult
 from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
+from core.results.guide import GuideResult
 from core.results.head_effect import HeadEffect
 from core.results.lens import LensResult
 from core.results.neuron_activity import NeuronActivity
@@ -24,6 +26,7 @@ from core.results.neuron_search import NeuronSearch
 from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
+from core.results.remove import RemoveResult
 from core.results.scale import ScaleResult
 from core.results.shared_neurons import SharedNeurons
 from core.results.steer import SteerResult
@@ -36,6 +39,7 @@ from core.spec.errors import Error
 RESULTS: dict[str, type[Result]] = {
     "attention": AttentionResult,
     "card": CardResult,
+    "concept_neuron": ConceptNeuron,
     "core_neurons": CoreNeurons,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
@@ -43,6 +47,7 @@ RESULTS: dict[str, type[Result]] = {
     "edited": EditedResult,
     "erase": EraseResult,
     "explain_test": ExplainTest,
+    "guide": GuideResult,
     "head_effect": HeadEffect,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
@@ -57,6 +62,7 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_plane": NeuronPlane,
     "neuron_texts": NeuronTexts,
     "next_tokens": NextTokens,
+    "remove": RemoveResult,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
