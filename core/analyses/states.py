@@ -50,21 +50,22 @@ def states(
     change: Sequence[Intervention] = (),
     layers: Sequence[int] | None = None,
     note: str = "reading the texts",
-    share: tuple[float, float] = (0.0, 1.0),
+    share: tuple[float, float] | None = (0.0, 1.0),
 ) -> States:
     """States of texts given as token ids, under the changes, in one pass; all layers, or `layers`.
 
     "last" is the last token that is not special (of a text of special tokens: the last), "mean"
     the mean over those that are not special, "-2" the last but one. Texts of like length share a
-    batch, padded on the right; only one vector per text and position is kept.
+    batch, padded on the right; only one vector per text and position is kept. `share` is the
+    stretch of the progress bar that this fills; None leaves the bar alone.
     """
     every = stream_sites(loaded)
     places = every if layers is None else [every[layer] for layer in layers]
     found = torch.zeros(len(positions), len(places), len(texts), loaded.d_model)
     lengths = torch.zeros(len(places), dtype=torch.float64)
-    n_tokens, done, (low, high) = 0, 0, share
+    n_tokens, done = 0, 0
     for batch in _batches(loaded, texts, len(places)):
-        progress.step(low + (high - low) * done / max(1, len(texts)), note)
+        _tell(progress, share, done / max(1, len(texts)), note)
         ids = [texts[index] for index in batch]
         seen = run(
             loaded,
@@ -84,6 +85,13 @@ def states(
         n_tokens += int(real)
         done += len(batch)
     return States(found, (lengths / max(1, n_tokens)).float(), n_tokens)
+
+
+def _tell(progress: Progress, share: tuple[float, float] | None, done: float, note: str) -> None:
+    if share is None:
+        progress.check()
+    else:
+        progress.step(share[0] + (share[1] - share[0]) * done, note)
 
 
 def encoded(loaded: Loaded, texts: Sequence[str]) -> list[list[int]]:
