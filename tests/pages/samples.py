@@ -337,7 +337,7 @@ def unit_effect(kind: str = "neuron", pieces: tuple[str, ...] = VOCAB, seed: int
 
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
-    from tests.pages import neuron_samples  # which takes its words from here
+    from tests.pages import neuron_samples, text_samples  # which take their words from here
 
     return (
         lens(),
@@ -359,4 +359,5 @@ def every() -> tuple[Result, ...]:
         unit_effect("head"),
         unit_effect(pieces=HOSTILE[:12]),
         *neuron_samples.every(),
+        *text_samples.every(),
     )
