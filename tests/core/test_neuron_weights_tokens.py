@@ -112,7 +112,7 @@ def test_the_tokens_do_not_depend_on_how_many_neurons_are_read_at_once(
 ) -> None:
     whole = api.run("neuron_tokens", stories, layer=2, probability=True)
     m = writable(stories)
-    monkeypatch.setattr(token_scores, "STEP_CPU", 7 * 512 * 64)
+    monkeypatch.setattr(token_scores, "STEP_CPU", 7.0 * 512 * 64)
     monkeypatch.setattr(token_scores, "TILE", 5 * 512)
     parts = api.run("neuron_tokens", m, layer=2, probability=True)
     for name, array in whole.arrays().items():
@@ -260,3 +260,34 @@ def test_a_card_of_a_neuron_that_is_not_there_is_refused(stories: Loaded) -> Non
     for neuron, sentence in ((172, "0 to 171"), (-1, "whole number"), (True, "whole number")):
         with pytest.raises(Error, match=sentence):
             api.run("neuron_card", stories, layer=0, neuron=neuron)
+
+
+@pytest.mark.parametrize("name", [n for n in RECIPES if n != "distilbert"])
+def test_every_family_answers_or_says_why_not(name: str, model: Model) -> None:
+    loaded = model(name)
+    questions: list[tuple[str, dict]] = [
+        ("neuron_map", {}),
+        ("neuron_search", {"query": "the", "k": 3}),
+        ("neuron_search", {"query": "/t/", "weight": "in", "against": "embedding"}),
+        ("neuron_card", {"layer": 1, "neuron": 0, "against": "embedding"}),
+        ("neuron_match", {"other": loaded, "weight": "all", "against": "embedding"}),
+        ("neuron_classes", {}),
+    ]
+    for question, options in questions:
+        refusal = ""
+        if (
+            name in ("bert", "roberta")
+            and question != "neuron_classes"
+            and "against" not in options
+        ):
+            refusal = "no plain unembedding"
+        if name == "mixtral":
+            refusal = "experts"
+        if refusal:
+            with pytest.raises(Error, match=refusal):
+                api.run(question, loaded, **options)
+            continue
+        result = api.run(question, loaded, **options)
+        numbers = [array for array in result.arrays().values() if array.dtype.kind == "f"]
+        assert not any(np.isinf(array).any() for array in numbers)
+        assert len(result.to_frame()) > 0
