@@ -11,6 +11,7 @@ from pages.shared.sections import (
     neuron_card,
     neuron_classes,
     neuron_match,
+    neuron_texts,
     prompt,
     unit_prompt,
 )
@@ -44,6 +45,8 @@ def draw(view: View, patience: Patience) -> None:
         format_func=ABOUT.__getitem__, label_visibility="collapsed",
     )  # fmt: skip
     match about:
+        case "neuron":
+            neuron_texts.draw(view, site, patience.left())
         case "classes":
             neuron_classes.draw(view, patience.left())
         case "models":

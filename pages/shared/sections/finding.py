@@ -5,89 +5,45 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core import concepts
+from core.figures import neuron_activity as activity_drawing
+from core.figures import neuron_fires as fires_drawing
 from core.figures import neuron_map as map_drawing
 from core.figures import neuron_search as search_drawing
+from core.results.neuron_activity import NeuronActivity
+from core.results.neuron_fires import NeuronFires
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_search import NeuronSearch
 from core.spec.errors import Error
-from core.spec.request import Request, ask
+from core.spec.request import Request
 from pages.shared import state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, asked
-from pages.shared.sections import neuron_map, neuron_table
+from pages.shared.sections import neuron_map, neuron_queries, neuron_table
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.neuron_map import Strip
 from pages.shared.sections.view import View
 
-BY = {"out": "write", "in": "read", "gate": "open their gate for"}
+BY = {"out": "write", "in": "read", "gate": "open their gate for", "fires": "fire on"}
+# How the strip is coloured while nothing is searched: by the weights, or by the prompt.
+WEIGHTS = {"z": "z", "cosine": "cos(in, out)", "size": "size"}
+ON_PROMPT = {"activation": "here", "peak": "on the prompt", "direct": "for the answer"}
 COLOURS = {
     "z": "what they write (z)",
     "cosine": "strengthen or weaken",
     "size": "size of write",
+    "activation": "activation at the token",
+    "peak": "strongest on the prompt",
+    "direct": "effect on the answer (direct)",
 }
-COLUMNS = {"z": "z", "cosine": "cos(in, out)", "size": "size"}
 MOST_NOTES = 6
 SEARCH_HELP = (
     "A word finds its forms too (blank in front, capital, plural); several words are one question: "
     "the neurons that speak of all of them. Quotes keep a text as it is, /patterns/ are regular "
     "expressions over the model's tokens, and concept:day takes the words of a built-in concept. "
-    "A word of several tokens is read as the mean of its pieces."
+    "A word of several tokens is read as the mean of its pieces. With “fire on” words and patterns "
+    "are looked for in the text chosen below; label:day takes the planted label instead."
 )
 PLACEHOLDER = "dog   ·   cat, dog, horse   ·   /^ ?(mon|tues)day$/   ·   concept:colour"
-
-
-def question(view: View) -> Request | None:
-    """What the search line asks, None when it is empty. Raises `Error` for an unknown concept."""
-    work = state.workspace()
-    asked, by = work.choice("find").strip(), work.choice("by")
-    if not asked:
-        return None
-    options = {"weight": by, "k": 200, "stack": view.stack}
-    kind, _, name = asked.partition(":")
-    if kind.strip().lower() == "concept" and name.strip():
-        words = concepts.named(name.strip()).positive
-        return ask("neuron_search", view.model, words=words, concept=name.strip(), **options)
-    return ask("neuron_search", view.model, query=asked, **options)
-
-
-def map_question(view: View) -> Request:
-    return ask("neuron_map", view.model, stack=view.stack)
-
-
-def draw(view: View, grace: float) -> NeuronMap | None:
-    """Strip and table of what the search line asks; returns the map of all neurons."""
-    try:
-        asked = question(view)
-    except Error as fault:
-        sentence(str(fault))
-        asked = None
-    found = answer(map_question(view), key="neuron_map", grace=grace, height=300)
-    hits = answer(asked, key="search", grace=grace, height=300) if asked else None
-    if not isinstance(found, NeuronMap):
-        return None
-    if isinstance(hits, NeuronSearch) and asked is not None:
-        _hits(hits, asked)
-    elif asked is None:
-        strip = _strip(found, map_question(view))
-        neuron_map.draw(strip, key="neuron_map")
-        neuron_table.of_map(found, strip, key="map_table")
-    return found
-
-
-def selected(found: NeuronMap) -> tuple[int, int]:
-    """(layer, neuron) of the card: what is selected, else the best hit of the search, else the
-    neuron that sticks out most.
-    """
-    chosen = state.workspace().selection
-    layers, width = found.z.shape
-    if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
-        return chosen.layer, chosen.neuron
-    job = asked().job("search")
-    if job is not None and job.state == "done" and len(job.result.layer):
-        return int(job.result.layer[0]), int(job.result.neuron[0])
-    layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
-    return int(layer), int(neuron)
 
 
 def line() -> None:
@@ -104,16 +60,60 @@ def line() -> None:
         if not state.workspace().choice("find"):
             state.chosen(
                 st.selectbox, "Colour", list(COLOURS), name="map",
-                format_func=COLOURS.__getitem__, width=220,
+                format_func=COLOURS.__getitem__, width=240,
             )  # fmt: skip
 
 
-def _strip(found: NeuronMap, request: Request) -> Strip:
+def draw(view: View, grace: float) -> NeuronMap | None:
+    """Strip and table of what the search line asks; returns the map of all neurons."""
+    wrong, request = "", None
+    try:
+        request = neuron_queries.search(view)
+    except Error as fault:
+        wrong = str(fault)
+    whole = neuron_queries.whole(view)
+    found = answer(whole, key="neuron_map", grace=grace, height=300)
+    if wrong:
+        sentence(wrong)
+    if request is not None:
+        hits = answer(request, key="search", grace=grace, height=300)
+        if isinstance(found, NeuronMap) and hits is not None:
+            _hits(hits, request, found)
+    elif isinstance(found, NeuronMap):
+        _all(view, found, whole, grace)
+    return found if isinstance(found, NeuronMap) else None
+
+
+def selected(found: NeuronMap) -> tuple[int, int]:
+    """(layer, neuron) of the card: what is selected, else the best hit of the search, else the
+    neuron that sticks out most.
+    """
+    chosen = state.workspace().selection
+    layers, width = found.z.shape
+    if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
+        return chosen.layer, chosen.neuron
+    job = asked().job("search") if state.workspace().choice("find") else None
+    if job is not None and job.state == "done":
+        of_hits, neurons = neuron_table.hits(job.result)
+        return int(of_hits[0]), int(neurons[0])
+    layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
+    return int(layer), int(neuron)
+
+
+def _all(view: View, found: NeuronMap, request: Request, grace: float) -> None:
+    """Every neuron, by what is chosen as colour."""
     show = state.workspace().choice("map")
+    strip = _by_weights(found, request, show) if show in WEIGHTS else _on_prompt(view, show, grace)
+    if strip is not None:
+        neuron_map.draw(strip, key="neuron_map" if show in WEIGHTS else "activity")
+        neuron_table.of_map(found, strip, key="map_table")
+
+
+def _by_weights(found: NeuronMap, request: Request, show: str) -> Strip:
     field, _, _ = map_drawing.SHOWN[show]
     return Strip(
         values=getattr(found, field),
-        column=COLUMNS[show],
+        column=WEIGHTS[show],
         figure=drawn(map_drawing.figure, found, show=show),
         caption=map_drawing.caption(found),
         result=found,
@@ -121,16 +121,34 @@ def _strip(found: NeuronMap, request: Request) -> Strip:
     )
 
 
-def _hits(hits: NeuronSearch, request: Request) -> None:
-    strip = Strip(
-        values=hits.score,
-        column="score",
-        figure=drawn(search_drawing.figure, hits),
-        caption=search_drawing.caption(hits),
-        result=hits,
+def _on_prompt(view: View, show: str, grace: float) -> Strip | None:
+    request = neuron_queries.activity(view)
+    seen = answer(request, key="activity", grace=grace, height=300)
+    if not isinstance(seen, NeuronActivity):
+        return None
+    if show == "direct" and seen.why_not:
+        sentence(f"There is no direct effect to show: {seen.why_not}", "info")
+        show = "peak"
+    field, _, _ = activity_drawing.SHOWN[show]
+    return Strip(
+        values=getattr(seen, field),
+        column=ON_PROMPT[show],
+        figure=drawn(activity_drawing.figure, seen, show=show),
+        caption=activity_drawing.caption(seen),
+        result=seen,
         request=request,
     )
-    neuron_map.draw(strip, key="search")
-    for note in hits.notes[:MOST_NOTES]:
-        st.html(small(note, quiet=True))
-    neuron_table.of_search(hits, key="hits_table")
+
+
+def _hits(hits: object, request: Request, found: NeuronMap) -> None:
+    if isinstance(hits, NeuronSearch):
+        figure, caption = drawn(search_drawing.figure, hits), search_drawing.caption(hits)
+        neuron_map.draw(Strip(hits.score, "score", figure, caption, hits, request), key="search")
+        for note in hits.notes[:MOST_NOTES]:
+            st.html(small(note, quiet=True))
+        neuron_table.of_search(hits, key="hits_table")
+    elif isinstance(hits, NeuronFires):
+        figure, caption = drawn(fires_drawing.figure, hits, show="f1"), fires_drawing.caption(hits)
+        strip = Strip(hits.f1 * hits.direction, "F1", figure, caption, hits, request)
+        neuron_map.draw(strip, key="search")
+        neuron_table.of_fires(hits, found, key="fires_table")

@@ -20,9 +20,9 @@ from pages.shared.sections.view import View, as_code
 
 K = 8
 HELP = (
-    "From the weights alone. Writes: the tokens that its output vector raises (right) and lowers "
-    "most, in standard deviations over the vocabulary; bars beyond the mark are more than 99 % of "
-    "random vectors of the layer reach. Reads and gate: the tokens whose directions it looks for. "
+    "From the weights alone. Writes: the tokens that its output vector raises and lowers "
+    "most, in standard deviations over the vocabulary; the mark is chance: 99 % of random vectors "
+    "of the layer stay below it. Reads and gate: the tokens whose directions it looks for. "
     "Both signs count: where activations are signed, a negative one writes the lowered tokens. "
     "In early layers a neuron mostly speaks to later layers, so its tokens may mean little."
 )
@@ -102,14 +102,14 @@ def _block(found: NeuronCard, row: int) -> str:
     )
     verb = VERBS[found.weights[row]]
     return (
-        f'<div><div class="eido-strong">{verb} <span class="eido-quiet">z, 99 % of random '
-        f"vectors below {number(null)}</span></div>{''.join(sides)}</div>"
+        f'<div><div class="eido-strong">{verb} <span class="eido-quiet" title="99 % of random '
+        f'vectors stay below this |z|">chance {number(null)}</span></div>{"".join(sides)}</div>'
     )
 
 
 def _bars(pieces: Iterable[str], values: np.ndarray, null: float, end: float, role: str) -> str:
     rows = "".join(
-        f"<tr><td><code>{html.escape(visible(piece, 18), quote=True)}</code></td>"
+        f"<tr><td><code>{html.escape(visible(piece, 12), quote=True)}</code></td>"
         f"<td class=eido-num>{number(z, sign=True)}</td>"
         f'<td class="eido-track eido-{role}" style="--null:{100 * null / end:.1f}%">'
         f'<span style="width:{100 * abs(float(z)) / end:.1f}%"></span></td></tr>'

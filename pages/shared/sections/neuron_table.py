@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.figures.wording import visible
+from core.figures.wording import number, visible
 from core.results.neuron_classes import CLASSES
+from core.results.neuron_fires import NeuronFires
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_search import NeuronSearch
 from pages.shared import state
@@ -66,6 +67,36 @@ def of_search(found: NeuronSearch, *, key: str) -> None:
         key=key,
         stack=found.stack,
     )
+
+
+def of_fires(found: NeuronFires, all_neurons: NeuronMap, *, key: str) -> None:
+    """The neurons that tell the tokens looked for from all others, best first."""
+    at = (found.best_layer, found.best_neuron)
+    _draw(
+        *at,
+        {
+            "F1": found.best_f1,
+            "precision": found.precision,
+            "recall": found.recall,
+            "AUC": found.best_auc,
+            "fires": [
+                f"{'above' if way > 0 else 'below'} {number(way * edge)}"
+                for way, edge in zip(
+                    found.best_direction.tolist(), found.threshold.tolist(), strict=True
+                )
+            ],
+            "writes": _pieces(all_neurons.read(all_neurons.first_id[at])),
+        },
+        key=key,
+        stack=found.stack,
+    )
+
+
+def hits(found: NeuronSearch | NeuronFires) -> tuple[np.ndarray, np.ndarray]:
+    """(layers, neurons) of what was found, best first."""
+    if isinstance(found, NeuronFires):
+        return found.best_layer, found.best_neuron
+    return found.layer, found.neuron
 
 
 def _draw(
