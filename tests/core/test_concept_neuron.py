@@ -60,7 +60,7 @@ def test_random_neurons_change_no_answer_as_much(planted_model) -> None:
     n = len(result.sites)
     assert len(result.control_sites) == 10
     assert not set(result.control_sites) & set(result.sites)
-    assert np.abs(result.rise[n:, 0]).max() < 0.1 * result.rise[0, 0]
+    assert np.abs(result.rise[n:, 0]).max() < 0.25 * result.rise[0, 0]
 
 
 def test_a_neuron_that_has_nothing_to_do_with_it_is_refuted(planted_model) -> None:
