@@ -7,10 +7,12 @@ from pages.shared import state
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import (
+    clamping,
     finding,
     neuron_card,
     neuron_classes,
     neuron_match,
+    neuron_plane,
     neuron_texts,
     prompt,
     unit_prompt,
@@ -21,6 +23,8 @@ from pages.shared.sections.view import NEURONS, Patience, View
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
 ABOUT = {
     "neuron": "When it fires",
+    "causes": "What it causes",
+    "plane": "Gate and up",
     "classes": "Classes over depth",
     "models": "Two models",
 }
@@ -47,6 +51,10 @@ def draw(view: View, patience: Patience) -> None:
     match about:
         case "neuron":
             neuron_texts.draw(view, site, patience.left())
+        case "causes":
+            clamping.draw(view, site, patience.left())
+        case "plane":
+            neuron_plane.draw(view, site, patience.left())
         case "classes":
             neuron_classes.draw(view, patience.left())
         case "models":
