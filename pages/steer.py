@@ -5,7 +5,7 @@ import streamlit as st
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.panels import asked
-from pages.shared.sections import depth, heads, neurons, prediction, prompt, writing
+from pages.shared.sections import depth, heads, neurons, one_unit, prediction, prompt, writing
 from pages.shared.sections.reading import opened
 from pages.shared.sections.view import (
     LENS,
@@ -32,6 +32,7 @@ def ask_ahead(view: View) -> None:
         ("attention", heads.pattern_question(view), PATTERNS),
         ("head_effect", heads.effect_question(view), PREDICTIONS),
         ("dose", writing.dose_question(view), TEXT),
+        *((key, request, PREDICTIONS) for key, request in one_unit.questions(view).items()),
     ):
         able = not view.missing(needs) and (needs in (NEURONS, PATTERNS) or not headless)
         if request and able:
@@ -52,6 +53,8 @@ def draw(view: View, patience: Patience) -> None:
         neurons.draw(view, patience.left())
     st.subheader("What it writes", anchor=False)
     writing.draw(view, patience.left())
+    st.subheader("Clamp one unit", anchor=False)
+    one_unit.draw(view, patience.left())
     st.subheader("Heads", anchor=False)
     heads.draw(view, patience.left())
 

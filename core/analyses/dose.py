@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,24 +90,7 @@ class _Sweep:
         floor, ceiling = (np.interp(stops, stops[held], edge) for edge in (low, high))
         state = _states(probability, watch.base, floor, ceiling, loss)
         return DoseResult(
-            request={},
-            site=str(asked.site),
-            kind=type(asked).__name__.lower(),
-            where=asked.where,
-            unit=self.step.size,
-            unit_words=self.step.words,
-            origin=self.step.origin,
-            natural=self.step.natural,
-            stream_share=self.step.stream,
-            target=pieces(self.loaded, targets),
-            target_reason=reason,
-            n_tokens=clean.shape[0],
-            n_controls=N_CONTROLS,
-            n_neutral=neutral_rows(self.loaded).ids.shape[1],
-            n_neutral_controls=N_NEUTRAL_CONTROLS,
-            n_reference=self.step.n_tokens,
-            loss_limit=LOSS_LIMIT,
-            current=(strength(asked) - self.step.origin) / self.step.size,
+            **self._labels(asked, clean, reason, targets),
             band=_band(stops, state, "raises"),
             lowering=_band(stops, state, "lowers"),
             best=best_of(stops, probability, watch.base, loss, state),
@@ -124,6 +108,31 @@ class _Sweep:
             control_kl=chance_kl.mean(axis=1),
             control_neutral_loss=control_loss,
         )
+
+    def _labels(
+        self, asked: Change, clean: Tensor, reason: str, targets: list[int]
+    ) -> dict[str, Any]:
+        """What was asked, in which unit, and the sizes of all samples."""
+        return {
+            "request": {},
+            "site": str(asked.site),
+            "kind": type(asked).__name__.lower(),
+            "where": asked.where,
+            "unit": self.step.size,
+            "unit_words": self.step.words,
+            "origin": self.step.origin,
+            "natural": self.step.natural,
+            "stream_share": self.step.stream,
+            "target": pieces(self.loaded, targets),
+            "target_reason": reason,
+            "n_tokens": clean.shape[0],
+            "n_controls": N_CONTROLS,
+            "n_neutral": neutral_rows(self.loaded).ids.shape[1],
+            "n_neutral_controls": N_NEUTRAL_CONTROLS,
+            "n_reference": self.step.n_tokens,
+            "loss_limit": LOSS_LIMIT,
+            "current": (strength(asked) - self.step.origin) / self.step.size,
+        }
 
     def _with(self, one: Intervention) -> list[Intervention]:
         return [*self.others, one]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,24 +58,7 @@ def unit_effect(
     made = cases(loaded, progress, place, direction, seed)
     done = [_somewhere(case, where) for case in made.cases]
     runs = _Runs(loaded, prompt, place, token, list(interventions), tuple(direction))
-    rows = [one for case in done for one in (case.change, *case.controls)]
-    seen = runs.measure(rows, progress)
-    words, n = known_ids(loaded), len(done)
-    clean = runs.log_p[0, runs.asked]
-    top = clean[:words].topk(min(N_TOP, words)).indices
-
-    def own(values: np.ndarray) -> np.ndarray:
-        return values.reshape(n, -1, *values.shape[1:])[:, 0]
-
-    def control(values: np.ndarray) -> np.ndarray:
-        return values.reshape(n, -1, *values.shape[1:])[:, 1:]
-
-    after = torch.stack(seen.after).reshape(n, -1, len(clean))
-    moved = after[:, 0].exp()[:, :words] - clean.exp()[:words]
-    up, down = (moved.topk(min(N_TOP, words), largest=way).indices for way in (True, False))
-    direct, total = own(np.array(seen.direct)), own(np.array(seen.total))
-    seen_shift, seen_cosine = np.stack(seen.shift), np.stack(seen.cosine)
-    change = (after[..., top] - clean[top]).cpu().numpy()
+    seen = runs.measure([one for case in done for one in (case.change, *case.controls)], progress)
     return UnitEffect(
         request={},
         site=str(place),
@@ -91,30 +75,60 @@ def unit_effect(
         stack=place.stack,
         n_controls=len(done[0].controls),
         n_reference=made.n_reference,
-        answer=pieces(loaded, [int(top[0])])[0],
-        top=pieces(loaded, top.tolist()),
-        raised=tuple(pieces(loaded, row.tolist()) for row in up),
-        lowered=tuple(pieces(loaded, row.tolist()) for row in down),
         activation=runs.activation,
         layer=np.array([one.layer for one in runs.stream]),
-        kl=own(np.array(seen.kl)),
-        kl_mean=own(np.array(seen.kl_mean)),
-        control_kl=control(np.array(seen.kl)),
-        control_kl_mean=control(np.array(seen.kl_mean)),
-        top_probability=clean[top].exp().cpu().numpy(),
-        top_change=change[:, 0],
-        control_top_change=change[:, 1:].mean(axis=1),
-        raised_probability=_pairs(clean, after[:, 0], up),
-        lowered_probability=_pairs(clean, after[:, 0], down),
-        direct=direct,
-        total=total,
-        control_total=control(np.array(seen.total)),
-        repair=_repair(done, direct, total),
-        shift=own(seen_shift),
-        cosine=own(seen_cosine),
-        control_shift=control(seen_shift).mean(axis=1),
-        control_cosine=control(seen_cosine).mean(axis=1),
+        **_words(loaded, runs.log_p[0, runs.asked], seen, len(done)),
+        **_sizes(done, seen),
     )
+
+
+def _words(loaded: Loaded, clean: Tensor, seen: "_Seen", n: int) -> dict[str, Any]:
+    """What happens to the clean run's top tokens, and which tokens move most."""
+    words = known_ids(loaded)
+    k = min(N_TOP, words)
+    top = clean[:words].topk(k).indices
+    after = torch.stack(seen.after).reshape(n, -1, len(clean))
+    moved = after[:, 0].exp()[:, :words] - clean.exp()[:words]
+    up, down = (moved.topk(k, largest=way).indices for way in (True, False))
+    change = (after[..., top] - clean[top]).cpu().numpy()
+    return {
+        "answer": pieces(loaded, [int(top[0])])[0],
+        "top": pieces(loaded, top.tolist()),
+        "raised": tuple(pieces(loaded, row.tolist()) for row in up),
+        "lowered": tuple(pieces(loaded, row.tolist()) for row in down),
+        "top_probability": clean[top].exp().cpu().numpy(),
+        "top_change": change[:, 0],
+        "control_top_change": change[:, 1:].mean(axis=1),
+        "raised_probability": _pairs(clean, after[:, 0], up),
+        "lowered_probability": _pairs(clean, after[:, 0], down),
+    }
+
+
+def _sizes(done: Sequence[Case], seen: "_Seen") -> dict[str, Any]:
+    """Effects of every condition and of its controls, as numbers."""
+
+    def apart(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        stacked = np.array(values)
+        rows = stacked.reshape(len(done), -1, *stacked.shape[1:])
+        return rows[:, 0], rows[:, 1:]
+
+    kl, kl_mean = apart(seen.kl), apart(seen.kl_mean)
+    direct, total = apart(seen.direct), apart(seen.total)
+    shift, cosine = apart(seen.shift), apart(seen.cosine)
+    return {
+        "kl": kl[0],
+        "control_kl": kl[1],
+        "kl_mean": kl_mean[0],
+        "control_kl_mean": kl_mean[1],
+        "direct": direct[0],
+        "total": total[0],
+        "control_total": total[1],
+        "repair": _repair(done, direct[0], total[0]),
+        "shift": shift[0],
+        "cosine": cosine[0],
+        "control_shift": shift[1].mean(axis=1),
+        "control_cosine": cosine[1].mean(axis=1),
+    }
 
 
 def _somewhere(case: Case, where: str) -> Case:

@@ -81,6 +81,8 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
         missing.append(("predictions and lens", "the checkpoint has no head for predictions"))
     if loaded.d_mlp == 0:
         missing.append(("single neurons", "the experts are one fused map in this family"))
+    elif loaded.stacks[""].blocks[0].gate is None:
+        missing.append(("gates of neurons", "a neuron of this family is act(up)"))
     if loaded.stacks[""].parallel:
         missing.append(("resid_mid", "attention and MLP run in parallel in this family"))
     if not loaded.pattern_source and not any(

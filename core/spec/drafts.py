@@ -5,7 +5,7 @@ stream site. The same names stand in the clamp panel, in the tray and in links.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core.spec.errors import Error
 from core.spec.interventions import (
@@ -39,10 +39,53 @@ FACTORS = ("scale",)
 VALUES = ("set", "add", "turn", "cap", "floor")
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a unit's values get on the reference text, as `core.results.scale` says it.
+
+    `step` is the 99.9th percentile, `low` to `high` the natural range. Along a direction of
+    length `length` the values are components along it, and steps are counted from `mean`.
+    """
+
+    step: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    largest: float = 0.0
+    length: float = 0.0  # 0: no direction
+    known: bool = True  # False while it is being measured
+
+    def value(self, kind: str, times: float) -> float:
+        """The strength of a change that is `times` steps strong."""
+        if kind not in VALUES:
+            return times
+        if kind in ("add", "turn"):
+            return times * self.step / (self.length or 1.0)
+        return self._origin() + times * self.step
+
+    def times(self, kind: str, value: float) -> float:
+        """How many steps a strength is."""
+        if kind not in VALUES:
+            return value
+        if kind in ("add", "turn"):
+            return value * (self.length or 1.0) / self.step
+        return (value - self._origin()) / self.step
+
+    def natural(self, kind: str) -> tuple[float, float] | None:
+        """The natural range in steps; None where a strength has none or it is unknown."""
+        if kind not in VALUES or self.low == self.high:
+            return None
+        origin = self._origin()
+        return (self.low - origin) / self.step, (self.high - origin) / self.step
+
+    def _origin(self) -> float:
+        return self.mean if self.length else 0.0
+
+
 def kinds(place: Site, direction: tuple[float, ...] = ()) -> tuple[str, ...]:
     """The kinds that make sense for this unit, the most usual first."""
     if direction:
-        return ("add", "turn", "project", "centre", "set", "scale", "cap", "floor")
+        return ("add", "turn", "project", "centre", "scale", "cap", "floor")
     if place.dictionary:
         return ("set", "scale", "zero", "cap", "floor")
     if place.component in HEADS or place.unit is None:
@@ -61,8 +104,6 @@ def make(
 ) -> Change:
     """The change of this kind. `mean` is that of the component along the direction."""
     match kind:
-        case "set" if direction:
-            return Project(place, direction, value, where=where)
         case "set":
             return Clamp(place, value, where)
         case "add" | "turn":
@@ -152,6 +193,15 @@ def settled(change: Change, unit: float) -> Change:
     if kind_of(change) == "cap":
         return at_value(change, -unit)
     return at_value(change, math.copysign(unit, value)) if unit else change
+
+
+def sweepable(kind: str, place: Site, direction: tuple[float, ...]) -> str:
+    """The kind whose strength is swept to show what this one does; itself where it has one."""
+    if kind in (*FACTORS, *VALUES):
+        return kind
+    if direction:
+        return "project"
+    return "set" if "set" in kinds(place) else "scale"
 
 
 def remade(change: Change, kind: str, value: float) -> Change:

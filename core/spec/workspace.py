@@ -26,6 +26,11 @@ CHOICES: dict[str, str] = {
     "about": "neuron",  # which question the neurons page answers below the map
     "corpus": "built-in",  # the text that neurons are looked at on
     "texts": "top",  # which of a neuron's texts are listed
+    "panel": "",  # which selected unit stands in the clamp panel of Steer; "": none
+    "kind": "set",  # what the clamp panel does to its unit
+    "part": "neuron",  # where it takes hold of a neuron: the neuron itself, its up or its gate
+    "where": "",  # at which tokens
+    "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }
 
 

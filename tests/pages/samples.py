@@ -287,11 +287,8 @@ def unit_effect(kind: str = "neuron", pieces: tuple[str, ...] = VOCAB, seed: int
     names = ("ablated to zero", "ablated to its mean", "set to +p99.9", "set to −p99.9")
     if kind == "head":
         names = (*names[:2], "× 2", "× −1")
-    n, k, layers, controls = len(names), 6, 4, 8
-    size = np.array([0.05, 0.03, 0.9, 0.4], "float32")
-    direct = np.array([-0.4, -0.2, 3.1, -2.0], "float32")
-    change = rng.normal(0, 1, (n, k)).astype("float32") * size[:, None]
-    falling = np.linspace(1, 0.4, layers, dtype="float32")
+    n, k = len(names), 6
+    change = rng.normal(0, 0.3, (n, k)).astype("float32")
     pairs = np.sort(rng.uniform(0, 0.5, (n, k, 2)), axis=-1).astype("float32")
     return UnitEffect(
         request={},
@@ -307,37 +304,47 @@ def unit_effect(kind: str = "neuron", pieces: tuple[str, ...] = VOCAB, seed: int
         unit=0.0 if kind == "head" else 3.21,
         natural=() if kind == "head" else (-1.1, 4.2),
         stack="",
-        n_controls=controls,
+        n_controls=8,
         n_reference=0 if kind == "head" else 2_213,
         answer=pieces[0],
         top=pieces[:k],
         raised=tuple(pieces[-k:] for _ in names),
         lowered=tuple(pieces[:k] for _ in names),
         activation=rng.normal(0, 1, len(PLAIN)).astype("float32"),
-        layer=np.arange(4, 4 + layers),
-        kl=size,
-        kl_mean=size * 0.5,
-        control_kl=rng.exponential(0.05, (n, controls)).astype("float32"),
-        control_kl_mean=rng.exponential(0.03, (n, controls)).astype("float32"),
         top_probability=np.sort(rng.dirichlet(np.full(k, 0.4)))[::-1].astype("float32"),
         top_change=change,
         control_top_change=change * 0.05,
         raised_probability=pairs,
         lowered_probability=pairs[..., ::-1],
-        direct=direct,
-        total=direct * 0.6,
-        control_total=rng.normal(0, 0.1, (n, controls)).astype("float32"),
-        repair=np.array([0.4, 0.4, np.nan, np.nan], "float32"),
-        shift=size[:, None] * falling,
-        cosine=np.tile(falling, (n, 1)),
-        control_shift=size[:, None] * falling,
-        control_cosine=np.tile(falling, (n, 1)),
+        **_effect_sizes(rng),
     )
+
+
+def _effect_sizes(rng: np.random.Generator, layers: int = 4) -> dict[str, np.ndarray]:
+    """Four conditions, eight controls each, four layers."""
+    size = np.array([0.05, 0.03, 0.9, 0.4], "float32")
+    direct = np.array([-0.4, -0.2, 3.1, -2.0], "float32")
+    falling = np.linspace(1, 0.4, layers, dtype="float32")
+    return {
+        "layer": np.arange(4, 4 + layers),
+        "kl": size,
+        "kl_mean": size * 0.5,
+        "control_kl": rng.exponential(0.05, (4, 8)).astype("float32"),
+        "control_kl_mean": rng.exponential(0.03, (4, 8)).astype("float32"),
+        "direct": direct,
+        "total": direct * 0.6,
+        "control_total": rng.normal(0, 0.1, (4, 8)).astype("float32"),
+        "repair": np.array([0.4, 0.4, np.nan, np.nan], "float32"),
+        "shift": size[:, None] * falling,
+        "cosine": np.tile(falling, (4, 1)),
+        "control_shift": size[:, None] * falling,
+        "control_cosine": np.tile(falling, (4, 1)),
+    }
 
 
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
-    from tests.pages import neuron_samples, text_samples  # which take their words from here
+    from tests.pages import direction_samples, neuron_samples, text_samples  # which take their words from here
 
     return (
         lens(),
@@ -360,4 +367,5 @@ def every() -> tuple[Result, ...]:
         unit_effect(pieces=HOSTILE[:12]),
         *neuron_samples.every(),
         *text_samples.every(),
+        *direction_samples.every(),
     )

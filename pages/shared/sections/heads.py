@@ -33,7 +33,7 @@ EFFECT_HELP = (
 )
 
 
-def _chosen(view: View) -> tuple[int, int]:
+def selected(view: View) -> tuple[int, int]:
     """The selected head, moved into what the model has."""
     chosen = state.workspace().selection
     sizes = view.card.sizes if view.card else {}
@@ -43,7 +43,7 @@ def _chosen(view: View) -> tuple[int, int]:
 
 
 def pattern_question(view: View) -> Request:
-    layer, head = _chosen(view)
+    layer, head = selected(view)
     return view.ask("attention", layer=layer, head=head)
 
 
@@ -61,7 +61,7 @@ def draw(view: View, grace: float) -> None:
 
 
 def _pattern(view: View, grace: float) -> None:
-    layer, head = _chosen(view)
+    layer, head = selected(view)
     with framed(f"Attention of {_site(view, layer, head)}", HELP, key="attention"):
         _inputs(view)
         if why := view.missing(PATTERNS):
@@ -100,7 +100,7 @@ def _inputs(view: View) -> None:
                 st.number_input, f"{label} of the head", name=f"selection.{name}",
                 key=f"head_{name}", min_value=0, max_value=most, step=1, width=130,
             )  # fmt: skip
-        layer, head = _chosen(view)
+        layer, head = selected(view)
         st.button(
             "+ ablate this head",
             key="ablate_head",
@@ -138,7 +138,7 @@ def _effect(view: View, grace: float) -> None:
     result = answer(request, key="head_effect", grace=grace, height=320)
     if not isinstance(result, HeadEffect):
         return
-    layer, head = _chosen(view)
+    layer, head = selected(view)
     panel(
         result,
         drawn(drawing.figure, result),
