@@ -7,7 +7,10 @@ import plotly.graph_objects as go
 
 from core.figures import (
     attention,
+    direction,
     dose,
+    erase,
+    guide,
     head_effect,
     lens,
     neuron_activity,
@@ -22,6 +25,7 @@ from core.figures import (
     neuron_texts,
     neuron_tokens,
     next_tokens,
+    remove,
     steer,
     token_neurons,
     unit_effect,
@@ -33,7 +37,10 @@ from core.spec.errors import Error
 # Every module has figure(result, look, **chosen), title(result) and caption(result).
 MODULES: dict[str, ModuleType] = {
     "attention": attention,
+    "direction": direction,
     "dose": dose,
+    "erase": erase,
+    "guide": guide,
     "head_effect": head_effect,
     "lens": lens,
     "neuron_activity": neuron_activity,
@@ -48,6 +55,7 @@ MODULES: dict[str, ModuleType] = {
     "neuron_texts": neuron_texts,
     "neuron_tokens": neuron_tokens,
     "next_tokens": next_tokens,
+    "remove": remove,
     "steer": steer,
     "token_neurons": token_neurons,
     "unit_effect": unit_effect,
