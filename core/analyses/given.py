@@ -124,8 +124,8 @@ def items(
 
 def _none(loaded: Loaded, progress: Progress) -> Given:
     empty = torch.zeros(len(stream_sites(loaded)), 0, loaded.d_model)
-    norm = reference_norm(loaded, progress).numpy()
-    return Given("", ("", ""), "", False, empty, empty, norm, 0)
+    norm, n_tokens = reference_norm(loaded, progress)
+    return Given("", ("", ""), "", False, empty, empty, norm.numpy(), n_tokens)
 
 
 def _shift(

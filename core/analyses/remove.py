@@ -183,8 +183,7 @@ class _Removal:
         n_build: int,
         prompts: tuple[str, ...],
     ) -> RemoveResult:
-        before = self.both()
-        found = self.candidates()
+        before, found = self.both(), self.candidates()
         pool, why = self.choose(found, before[1])
         lowest = np.where(pool, found["ablated"], np.inf)
         place, layer = (int(i) for i in np.unravel_index(lowest.argmin(), lowest.shape))
@@ -207,7 +206,8 @@ class _Removal:
             why=why,
             kl_limit=KL_LIMIT,
             n_build=n_build,
-            n_held=min(len(held.positive), len(held.negative)),
+            n_positive=len(held.positive),
+            n_negative=len(held.negative),
             n_neutral=len(held.neutral),
             n_controls=N_CONTROLS,
             seed=self.seed,

@@ -105,13 +105,14 @@ def encoded(loaded: Loaded, texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
-def reference_norm(loaded: Loaded, progress: Progress) -> Tensor:
-    """Mean length of the stream per layer over the reference text [layer]; once per model."""
+def reference_norm(loaded: Loaded, progress: Progress) -> tuple[Tensor, int]:
+    """Mean length of the stream over the reference text [layer], and its tokens; once a model."""
     if "reference_norm" not in loaded.memo:
         ids = reference_chunks(loaded)
-        loaded.memo["reference_norm"] = states(loaded, progress, ids, note="reference text").norm
-    norm: Tensor = loaded.memo["reference_norm"]
-    return norm
+        seen = states(loaded, progress, ids, note="reference text")
+        loaded.memo["reference_norm"] = (seen.norm, seen.n_tokens)
+    found: tuple[Tensor, int] = loaded.memo["reference_norm"]
+    return found
 
 
 def _batches(loaded: Loaded, texts: Sequence[Sequence[int]], n_layers: int) -> Iterator[list[int]]:

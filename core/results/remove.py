@@ -32,7 +32,8 @@ class RemoveResult(Result):
     why: str  # how the candidate was chosen, in words
     kl_limit: float
     n_build: int  # texts a side that the candidates were built from
-    n_held: int  # texts a side that everything else was measured on
+    n_positive: int  # held-out texts that everything else was measured on
+    n_negative: int
     n_neutral: int  # neutral sentences
     n_controls: int
     seed: int
