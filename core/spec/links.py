@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from core.spec import concept as concepts
 from core.spec.errors import Error
 from core.spec.floats import packed, unpacked
 from core.spec.interventions import Change, Patch, from_plain, to_plain
@@ -50,6 +51,8 @@ def to_query(work: Workspace) -> dict[str, str]:
         if getattr(work, name) != getattr(default, name):
             query[name] = str(getattr(work, name))
     query |= dict(work.choices)
+    if work.own:
+        query["own"] = _pack(concepts.plain(work.own))
     if work.tray:
         query["w"] = _pack([packed(_item_plain(item)) for item in work.tray])
     return query
@@ -78,6 +81,8 @@ def from_query(query: Mapping[str, str]) -> Workspace:
     for name in CHOICES:
         if name in query:
             work = work.with_choice(name, _whole_text(query[name], name))
+    if query.get("own"):
+        work = replace(work, own=concepts.from_plain(_unpack(query["own"])))
     if query.get("w"):
         work = replace(work, tray=_tray(_unpack(query["w"])))
     return work
@@ -109,6 +114,7 @@ def to_session(work: Workspace) -> str:
             "neuron": work.selection.neuron,
         },
         "choices": dict(work.choices),
+        "own": concepts.plain(work.own) if work.own else None,
         "seed": work.seed,
         "temperature": work.temperature,
         "new_tokens": work.new_tokens,
@@ -138,11 +144,12 @@ def from_session(text: str) -> Workspace:
         query |= {str(name): str(value) for name, value in plain.get("choices", {}).items()}
         work = from_query({key: value for key, value in query.items() if key != "w"})
         tray = _tray(plain["tray"])
+        own = concepts.from_plain(plain["own"]) if plain.get("own") else None
     except (KeyError, TypeError, AttributeError):
         raise Error("the session file is damaged: a field is missing or of another kind") from None
     if not models:
         raise Error("the session file names no model")
-    return replace(work, models=models, tray=tray)
+    return replace(work, models=models, tray=tray, own=own)
 
 
 def _model_text(model: ModelRef) -> str:
@@ -229,7 +236,7 @@ def _item(plain: Any) -> TrayItem:
     return TrayItem(cast(Change, change), on=not plain.get("off", False), unit=float(unit))
 
 
-def _pack(plain: list[dict[str, Any]]) -> str:
+def _pack(plain: Any) -> str:
     raw = json.dumps(plain, separators=(",", ":")).encode()
     return f"{VERSION}." + base64.urlsafe_b64encode(zlib.compress(raw, 9)).decode().rstrip("=")
 
@@ -245,7 +252,9 @@ def _unpack(text: str) -> Any:
         raw = inflate.decompress(packed, MAX_TRAY_BYTES)
         plain = json.loads(raw)
     except (binascii.Error, zlib.error, ValueError, RecursionError):
-        raise Error("the clamps in this link cannot be read; part of it may be missing") from None
+        raise Error(
+            "the clamps or the concept in this link cannot be read; part of it may be missing"
+        ) from None
     return plain
 
 

@@ -5,6 +5,7 @@ Widgets show it and never own it; a change makes a new `Workspace`.
 
 from dataclasses import dataclass, field, replace
 
+from core.spec.concept import Concept
 from core.spec.errors import Error
 from core.spec.interventions import Change
 from core.spec.request import ModelRef
@@ -30,6 +31,15 @@ CHOICES: dict[str, str] = {
     "kind": "set",  # what the clamp panel does to its unit
     "part": "neuron",  # where it takes hold of a neuron: the neuron itself, its up or its gate
     "where": "",  # at which tokens
+    "concept": "gender",  # the built-in concept directions are built for; "": the visitor's own
+    "method": "difference",  # how its direction is built
+    "read": "last",  # which state of a text counts
+    "like": "",  # the token or the neuron whose direction is taken
+    "at": "",  # the layer whose direction is looked at; "": the one that separates best
+    "push": "0.25",  # how far the stream is pushed, in mean lengths of it
+    "further": "made",  # which question the directions page answers below the curve
+    "judged": "",  # words by which guided texts are judged; "": by a probe
+    "watched": "",  # tokens whose probability a removal is about; "": found by themselves
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }
 
@@ -66,6 +76,7 @@ class Workspace:
     selection: Selection = Selection()
     tray: tuple[TrayItem, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()  # of CHOICES, sorted, without what is at its default
+    own: Concept | None = None  # a concept the visitor wrote
     seed: int = 0
     temperature: float = 0.0
     new_tokens: int = 40

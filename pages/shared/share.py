@@ -71,6 +71,7 @@ def _open() -> None:
         prompt=opened.prompt,
         selection=opened.selection,
         choices=opened.choices,
+        own=opened.own,
         seed=opened.seed,
         temperature=opened.temperature,
         new_tokens=opened.new_tokens,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 
+from core.spec.concept import Concept
 from core.spec.errors import Error
 from core.spec.interventions import Ablate, Add, Clamp, Erase, Limit, Patch, Project, Scale
 from core.spec.links import (
@@ -28,6 +29,7 @@ from core.spec.workspace import MAX_CLAMPS, Selection, TrayItem, Workspace
 FLOATS = tuple(float(x) for x in np.linspace(-1, 1, 12).astype("float32"))
 DOUBLES = tuple(n / 10 for n in range(12))
 FULL = Workspace(
+    own=Concept("<b>", ("a ☃", 'b "c"'), ("d", "e"), paired=True, about="x"),
     models=(ModelRef("embedded"), ModelRef("/models/a b", "step 10", "float16")),
     prompt='She said: "a & b = <b>c</b>" – ünïcode ☃\n\tnext?',
     selection=Selection(token=3, layer=2, head=1, neuron=512),
@@ -304,3 +306,22 @@ def test_a_session_file_without_choices_still_opens():
     plain = json.loads(to_session(Workspace(prompt="Hello")))
     del plain["choices"]
     assert from_session(json.dumps(plain)) == Workspace(prompt="Hello")
+
+
+@pytest.mark.parametrize("packed", ["1.abc", "2.x", "1.eJyLjgUAARUAuQ", ""])
+def test_a_bad_concept_in_an_address_is_one_sentence_or_none(packed):
+    if not packed:
+        assert from_query({"own": ""}).own is None
+        return
+    with pytest.raises(Error):
+        from_query({"own": packed})
+
+
+def test_a_session_file_from_before_concepts_still_opens():
+    plain = json.loads(to_session(FULL))
+    assert plain["own"]["name"] == "<b>"
+    del plain["own"]
+    assert from_session(json.dumps(plain)) == replace(FULL, own=None)
+    plain["own"] = {"name": "x"}
+    with pytest.raises(Error, match="a concept needs positive"):
+        from_session(json.dumps(plain))
