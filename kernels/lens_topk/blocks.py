@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 128  # tokens
+FEW = 2  # directions
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ def _sizes(n: int, words: Tensor, k: int) -> tuple[int, int, int]:
     """Rows, panel and strip for n directions; few directions take longer strips."""
     sizes = SIZES[words.device.type]
     # Without the blocks a panel is copied and sorted, which takes four times its memory.
-    pay = _blocks_pay(min(len(words), sizes.panel), k)
+    pay = _blocks_pay(sizes.rows, min(len(words), sizes.panel), k)
     rows = min(sizes.rows if pay else max(1, sizes.rows // 4), max(1, n))
-    # Up to eightfold: half-precision words are copied to float32 strip by strip.
-    strip = min(sizes.strip * min(8, sizes.rows // rows), _up(len(words), BLOCK))
+    longer = sizes.rows // rows
+    if words.dtype != torch.float32:  # each strip is copied to float32
+        longer = min(8, longer)
+    strip = min(sizes.strip * longer, _up(len(words), BLOCK))
     panel = max(strip, sizes.panel // strip * strip)
     return rows, min(panel, _up(len(words), strip)), strip
 
@@ -54,8 +57,9 @@ def _up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-def _blocks_pay(n_tokens: int, k: int) -> bool:
-    return 2 * k * BLOCK < n_tokens
+def _blocks_pay(n: int, n_tokens: int, k: int) -> bool:
+    """For a direction or two the calls cost more than reading all scores again."""
+    return n > FEW and 2 * k * BLOCK < n_tokens
 
 
 def _tile(
@@ -79,19 +83,21 @@ def _tile(
 def _fill(scratch: Tensor, directions: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
     """Scores into scratch [strip, direction, token]; the extremes [direction, whole block]."""
     n, strip = len(directions), scratch.shape[2]
-    highest = scratch.new_empty(n, len(words) // BLOCK)
+    parts = torch.split(words, strip)
+    in_blocks = scratch.view(*scratch.shape[:2], -1, BLOCK)[: len(parts), :n]
+    highest = scratch.new_empty(in_blocks.shape[:3])
     lowest = torch.empty_like(highest)
-    for scores, part, done in zip(
-        scratch, torch.split(words, strip), range(0, len(words), strip), strict=False
-    ):
-        hot = scores[:n, : len(part)]
-        product(directions, part, hot)
-        if whole := len(part) // BLOCK:
-            blocks = slice(done // BLOCK, done // BLOCK + whole)
-            hot = hot[:, : whole * BLOCK].unflatten(1, (whole, BLOCK))
-            torch.amax(hot, 2, out=highest[:, blocks])
-            torch.amin(hot, 2, out=lowest[:, blocks])
-    return highest, lowest
+    for at, part in enumerate(parts):
+        product(directions, part, scratch[at, :n, : len(part)])
+        torch.amax(in_blocks[at], 2, out=highest[at])
+        torch.amin(in_blocks[at], 2, out=lowest[at])
+    whole = len(words) // BLOCK  # the blocks after them hold what was there before
+    return _by_direction(highest)[:, :whole], _by_direction(lowest)[:, :whole]
+
+
+def _by_direction(strips: Tensor) -> Tensor:
+    """[strip, direction, x] as [direction, strip * x]."""
+    return strips.transpose(0, 1).flatten(1)
 
 
 def product(directions: Tensor, words: Tensor, scores: Tensor) -> None:
@@ -111,8 +117,8 @@ def _select(
     extremes [direction, whole block]: the maximum of sign * score in each
     """
     n, whole = extremes.shape
-    if not _blocks_pay(n_tokens, k):
-        scores = scratch[:, :n].transpose(0, 1).flatten(1)[:, :n_tokens]
+    if not _blocks_pay(n, n_tokens, k):
+        scores = _by_direction(scratch[:, :n])[:, :n_tokens]
         return first(scores if sign > 0 else -scores, min(k, n_tokens))
     chosen = first(extremes, k)[1].sort(dim=1).values  # ascending, so that position follows id
     candidates = [_block_scores(scratch, chosen)]

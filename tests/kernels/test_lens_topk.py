@@ -44,6 +44,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
         return reference.run
     if request.param == "blocks":
         monkeypatch.setattr(blocks, "BLOCK", 8)
+        monkeypatch.setattr(blocks, "FEW", 0)
         monkeypatch.setitem(blocks.SIZES, "cpu", blocks.Sizes(rows=3, panel=96, strip=32))
         monkeypatch.setitem(blocks.SIZES, "cuda", blocks.Sizes(rows=3, panel=96, strip=32))
         return blocks.run
