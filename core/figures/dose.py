@@ -11,6 +11,7 @@ from core.figures.wording import count, number, quoted
 from core.results.dose import DoseResult
 
 HEIGHT = 470
+ROOMY = 0.3  # share of the axis that a long word needs in a narrow window
 KINDS = {
     "clamp": "set to",
     "add": "added",
@@ -229,10 +230,11 @@ def _states(result: DoseResult, look: Look) -> tuple[list[Any], list[Any]]:
         shapes.append(bar | {"yref": "y domain", "y0": 1.0, "y1": 1.025})
         if high - low > widest.get(state, (0.0, 0.0))[1]:
             widest[state] = ((low + high) / 2, high - low)
-    for state, (middle, _) in widest.items():
+    span = float(result.stop[-1] - result.stop[0]) or 1.0
+    for state, (middle, width) in widest.items():
         above: dict[str, Any] = {"x": middle, "xref": "x", "y": 1.03, "yref": "y domain"}
         role = "warning" if state == "broken" else "muted" if state == "no effect" else "clamped"
-        words = f"usable: {state}" if role == "clamped" else state
+        words = f"usable: {state}" if role == "clamped" and width / span > ROOMY else state
         notes.append(note(words, look, role, yanchor="bottom", **above))
     return shapes, notes
 

@@ -41,8 +41,9 @@ def figure(result: UnitEffect, look: Look, *, limit: float | None = None) -> go.
         text=np.array([[number(round(float(v), 2), sign=True) for v in row] for row in change]),
         hover=_hover(result, change, labels),
     )
-    axis = grid.token_axis(result.top, "change of log p of the most probable tokens (nats)")
-    right = {"domain": [0.72, 1], "anchor": "y", "rangemode": "tozero", "nticks": 4}
+    axis = grid.token_axis(result.top, "Δ log p (nats)")
+    end = max(float(result.kl.max()), float(result.control_kl.max())) or 1.0
+    right = {"domain": [0.7, 1], "anchor": "y", "range": [-0.06 * end, 1.08 * end], "nticks": 4}
     return drawn(
         [heat, *_divergences(result, look)],
         look,
@@ -50,7 +51,7 @@ def figure(result: UnitEffect, look: Look, *, limit: float | None = None) -> go.
         height=TOP + 8 + ROW * rows + BOTTOM,
         margin={"l": 130, "r": 16, "t": TOP + 8},
         xaxis={**axis, "domain": [0, 0.64]},
-        xaxis2={**right, "title": {"text": f"KL at token {result.position} (nats)"}},
+        xaxis2={**right, "title": {"text": "KL (nats)"}},
         yaxis={
             "tickmode": "array",
             "tickvals": list(range(rows)),

@@ -284,3 +284,41 @@ def test_the_control_of_up_or_gate_moves_the_stream_as_far_by_another_neuron(
 def test_experts_have_no_up_and_gate_to_address(model: Model) -> None:
     with pytest.raises(Error, match="experts"):
         engine(model("mixtral"), api.Clamp("L1.up[2]", 1.0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        api.Add("L1.resid_post", [1.0, 2.0]),
+        api.Limit("L1.head[1]", low=0.0, direction=[1.0, 2.0]),
+        api.Erase("L1.mlp_out", [[1.0, 2.0]], [[1.0, 2.0]], [0.0, 0.0]),
+    ],
+    ids=lambda change: type(change).__name__,
+)
+@pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "phi3"])
+def test_a_change_that_fails_on_its_way_leaves_the_model_as_it_was(
+    family: str, change: Change, model: Model
+) -> None:
+    m = model(family)
+    rows = text_rows(m, TEXT)
+    before = run(m, rows).logits
+    hooks = sum(len(x._forward_hooks) + len(x._forward_pre_hooks) for x in m.module.modules())
+    with pytest.raises(Error, match="has 2 numbers, the site"):
+        run(m, rows, change=[[api.Clamp("L0.up[1]", 1.0), change]])
+    after = sum(len(x._forward_hooks) + len(x._forward_pre_hooks) for x in m.module.modules())
+    assert after == hooks
+    assert torch.equal(run(m, rows).logits, before)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "bert", "phi3", "t5_gated"])
+def test_a_clamp_of_any_part_at_its_natural_value_changes_no_bit(family: str, model: Model) -> None:
+    m = model(family)
+    rows = text_rows(m, TEXT)
+    before = run(m, rows).logits
+    for component in ("neuron", "up", "gate"):
+        if component == "gate" and m.stacks[""].blocks[0].gate is None:
+            continue
+        place = Site(1, component, 3, position=2, stack=m.prompt_stack)  # type: ignore[arg-type]
+        value = float(run(m, rows, read=[place], logits="none").values[place][0, 0])
+        held = run(m, rows, change=[[api.Clamp(place, value)]]).logits
+        assert torch.equal(held, before)  # type: ignore[arg-type]

@@ -146,6 +146,12 @@ def test_resid_mid_sees_what_was_changed_in_attn_out(llama: Loaded) -> None:
         api.Scale("L1.head", 0.5),
         api.Add("L1.resid_post", np.linspace(-1, 1, 36), 3.0),
         api.Project("L1.attn_out", np.linspace(-1, 1, 36)),
+        api.Project("L1.resid_post", np.linspace(-1, 1, 36), center=30.0, share=0.5),
+        api.Add("L1.resid_post", np.linspace(-1, 1, 36), 3.0, keep_norm=True),
+        api.Limit("L1.neuron[3]", low=5.0),
+        api.Limit("L1.head[1]", high=-3.0),
+        api.Limit("L1.resid_post", low=40.0, direction=np.linspace(-1, 1, 36)),
+        api.Erase("L1.resid_post", np.eye(36)[:2], np.eye(36)[:2], np.full(36, 9.0)),
     ],
     ids=str,
 )

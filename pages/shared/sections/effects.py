@@ -23,6 +23,7 @@ HELP = (
     "nothing reacts; total: what happened; self-repair is the share of an ablation that later "
     "layers (and the final norm) make good."
 )
+ROUNDING = 1e-5  # nats
 SHOWN = 4  # tokens raised and lowered that the table lists
 
 
@@ -77,14 +78,19 @@ def _row(result: UnitEffect, at: int) -> str:
     chance = result.control_kl[at]
     cells = (
         f"<th>{html.escape(result.conditions[at])}</th>",
-        f"<td><b>{number(result.kl[at])}</b> ({number(chance.mean())}, at most "
-        f"{number(chance.max())})</td>",
+        f"<td><b>{_size(result.kl[at])}</b> ({_size(chance.mean())}, at most "
+        f"{_size(chance.max())})</td>",
         f"<td>{_signed(result.direct[at])} → {_signed(result.total[at])}</td>",
         f"<td>{_signed(result.repair[at])}</td>",
         f"<td>{_tokens(result.raised[at], result.raised_probability[at])}</td>",
         f"<td>{_tokens(result.lowered[at], result.lowered_probability[at])}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _size(value: float) -> str:
+    """What is smaller than the rounding of two runs in one batch is nothing."""
+    return "0" if abs(value) < ROUNDING else number(value)
 
 
 def _signed(value: float) -> str:
