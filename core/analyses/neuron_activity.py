@@ -53,16 +53,14 @@ def neuron_activity(
     values = [seen.values[site][0].float() for site in sites]
     counted = ~torch.tensor(special(loaded, ids), device=loaded.device)
     with loaded.busy():
-        answer, probability, readings, scale = None, float("nan"), None, 1.0
+        answer, probability, readings = None, float("nan"), None
         if seen.logits is not None:
             log_p = log_probabilities(seen.logits[0, -1])[: known_ids(loaded)]
             answer = int(log_p.argmax())
             probability = float(log_p[answer].exp())
-            readings = _readings(loaded, answer, seed)
-            stream = seen.values[last][0, place]
-            scale = logit_scale(loaded) / norm_scale(loaded, loaded.stacks[""].norm, stream)
+            readings = _readings(loaded, answer, seen.values[last][0, place], seed)
         layers = [
-            _layer(loaded, site, activation, place, counted, readings, scale)
+            _layer(loaded, site, activation, place, counted, readings)
             for site, activation in zip(sites, values, strict=True)
         ]
     arrays = {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
@@ -91,12 +89,17 @@ def no_direct_effect(loaded: Loaded) -> str:
     return ""
 
 
-def _readings(loaded: Loaded, answer: int, seed: int) -> Tensor:
-    """Reading rows of the answer, then of random other tokens, [1 + N_RANDOM, d_model]."""
+def _readings(loaded: Loaded, answer: int, stream: Tensor, seed: int) -> Tensor:
+    """Reading rows of the answer, then of random tokens, [1 + N_RANDOM, d_model].
+
+    Divided by what the final norm divides this stream by, and times the model's logit scale: what
+    is written adds its product with a row to that token's logit.
+    """
     generator = torch.Generator().manual_seed(seed)
     others = torch.randint(known_ids(loaded), (N_RANDOM,), generator=generator)
     matrix = reading_matrix(loaded)
-    return matrix[torch.cat([torch.tensor([answer]), others]).to(matrix.device)]
+    scale = logit_scale(loaded) / norm_scale(loaded, loaded.stacks[""].norm, stream)
+    return scale * matrix[torch.cat([torch.tensor([answer]), others]).to(matrix.device)]
 
 
 def _layer(
@@ -106,7 +109,6 @@ def _layer(
     place: int,
     counted: Tensor,
     readings: Tensor | None,
-    scale: float,
 ) -> dict[str, np.ndarray]:
     """One layer's rows, by field. values [token, neuron]."""
     block, stack = loaded.block(site), loaded.stacks[site.stack]
@@ -125,7 +127,7 @@ def _layer(
     direct = torch.full_like(activation, torch.nan)
     random = torch.tensor(torch.nan)
     if readings is not None:
-        effects = activation[:, None] * (writes @ readings.T) * (reach * scale)
+        effects = activation[:, None] * (writes @ readings.T) * reach
         direct, random = effects[:, 0], effects[:, 1:].abs().amax(dim=0).mean()
     found = {
         "activation": activation,

@@ -166,7 +166,7 @@ def _count(
         progress.step(number / len(batches), note)
         given = rows(loaded, [made.windows[i].ids for i in batch])
         seen = run(loaded, given, read=sites, logits="none", check=progress.check)
-        keep = made.keep_mask(batch, given.ids.shape[1]).to(loaded.device)
+        keep = torch.from_numpy(made.keep_mask(batch, given.ids.shape[1])).to(loaded.device)
         half = torch.tensor([marks.half[i] for i in batch], device=loaded.device)
         token_half = half[:, None].expand_as(keep)[keep]
         marked = torch.from_numpy(np.concatenate([marks.rows[i] for i in batch], axis=1))
@@ -262,13 +262,6 @@ def _result(
 ) -> NeuronFires:
     own = [scores(each.marked[0], each.every) for each in counts]
     control_f1, control_auc = _controls(counts)
-    width = loaded.d_mlp
-    order = torch.cat([each.chosen_f1 for each in own]).argsort(descending=True, stable=True)[:k]
-    picked = {
-        name: torch.cat([getattr(each, name) for each in own])[order].numpy()
-        for name in ("f1", "precision", "recall", "auc", "direction", "bin")
-    }
-    low = edges()[1:-1].view(-1, 2)[:, 0].numpy()  # lower edge of each half octave
     f1 = torch.stack([each.f1 for each in own]).float().numpy()
     share = marks.n_targets[1] / marks.n_tokens[1]
     met = marks.met.most_common(N_SHOWN_TARGETS)
@@ -290,18 +283,34 @@ def _result(
         direction=torch.stack([each.direction for each in own]).to(torch.int8).numpy(),
         control_f1=control_f1,
         control_auc=control_auc,
-        best_layer=layers[order.numpy() // width],
-        best_neuron=order.numpy() % width,
-        threshold=low[picked["bin"]].astype(np.float32),
-        precision=picked["precision"].astype(np.float32),
-        recall=picked["recall"].astype(np.float32),
-        best_f1=picked["f1"].astype(np.float32),
-        best_auc=np.where(picked["direction"] > 0, picked["auc"], 1 - picked["auc"]).astype(
-            np.float32
-        ),
-        best_direction=picked["direction"].astype(np.int8),
+        **_table(own, layers, k),
         stack=loaded.prompt_stack,
     )
+
+
+def _table(own: Sequence[_Scores], layers: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """The k neurons of best F1 on half A, by field of the result."""
+    order = torch.cat([each.chosen_f1 for each in own]).argsort(descending=True, stable=True)[:k]
+
+    def picked(name: str) -> np.ndarray:
+        return torch.cat([getattr(each, name) for each in own])[order].numpy()
+
+    place, n_neurons = order.numpy(), len(own[0].f1)
+    low = edges()[1:-1].view(-1, 2)[:, 0].numpy()  # lower edge of each half octave
+    above = picked("direction") > 0
+    numbers = {
+        "threshold": low[picked("bin")],
+        "precision": picked("precision"),
+        "recall": picked("recall"),
+        "best_f1": picked("f1"),
+        "best_auc": np.where(above, picked("auc"), 1 - picked("auc")),
+    }
+    return {
+        "best_layer": layers[place // n_neurons],
+        "best_neuron": place % n_neurons,
+        "best_direction": np.where(above, 1, -1).astype(np.int8),
+        **{name: values.astype(np.float32) for name, values in numbers.items()},
+    }
 
 
 def _controls(counts: Sequence[_Counts]) -> tuple[np.ndarray, np.ndarray]:

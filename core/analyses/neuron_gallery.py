@@ -33,7 +33,7 @@ from core.spec.errors import Error
 from core.spec.interventions import Intervention, to_plain
 from core.spec.site import Site
 from kernels.top_examples import State, new_state, update
-from kernels.top_examples.state import BINS, PER_BIN, RING, opened
+from kernels.top_examples.state import BINS, LOWEST, PER_BIN, RING, opened
 
 log = logging.getLogger("eidoscope")
 
@@ -136,7 +136,8 @@ def _fingerprint(
 ) -> str:
     dtype = str(next(loaded.module.parameters()).dtype)
     changes = [to_plain(change) for change in interventions]
-    parts = [VERSION, loaded.fingerprint, dtype, made.fingerprint, list(map(str, sites)), changes]
+    layout = [VERSION, LOWEST, BINS, RING, PER_BIN, N_SAMPLES]
+    parts = [layout, loaded.fingerprint, dtype, made.fingerprint, list(map(str, sites)), changes]
     text = json.dumps([*parts, k, seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -183,7 +184,7 @@ def _read(
     seen = run(
         loaded, batch, read=sites, change=[interventions], logits="none", check=progress.check
     )
-    keep = made.keep_mask(numbers, batch.ids.shape[1]).to(loaded.device)
+    keep = torch.from_numpy(made.keep_mask(numbers, batch.ids.shape[1])).to(loaded.device)
     ids = torch.tensor(numbers, device=loaded.device)
     with loaded.busy():
         for site, state in zip(sites, states, strict=True):
@@ -253,8 +254,8 @@ def _layer(arrays: dict[str, np.ndarray], number: int, loaded: Loaded) -> State:
     own = {name.removeprefix(prefix): array for name, array in arrays.items() if prefix in name}
     own = {name: array for name, array in own.items() if "/" not in name}
     state = opened(own, loaded.device)
-    if state.n_units != loaded.d_mlp:
-        raise ValueError("it is of another model")
+    if state.histogram.shape != (loaded.d_mlp, 2 * BINS + 1):
+        raise ValueError("it is of another model or layout")
     return state
 
 

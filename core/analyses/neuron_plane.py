@@ -104,7 +104,7 @@ def _read(loaded: Loaded, progress: Progress, made: Contexts, site: Site, gated:
         progress.step(number / len(batches), note)
         given = rows(loaded, [made.windows[i].ids for i in batch])
         seen = run(loaded, given, read=asked, logits="none", check=progress.check)
-        keep = made.keep_mask(batch, given.ids.shape[1]).numpy()
+        keep = made.keep_mask(batch, given.ids.shape[1])
         row, position = np.nonzero(keep)
         values = [seen.values[one].float().cpu().numpy()[keep] for one in asked]
         gate = values[0]

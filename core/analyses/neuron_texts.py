@@ -1,7 +1,7 @@
 """One neuron's texts: where it does most, least, something in between, and anywhere."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,42 +85,60 @@ def neuron_texts(
     state, made = found.states[found.layers.index(layer)], found.contexts
     shown = _chosen(state, neuron, made, n_shown, n_band, n_sample)
     activation = _activations(loaded, progress, made, shown, site, interventions)
-    windows = [made.windows[entry.context] for entry in shown]
-    position = np.array([entry.position for entry in shown], dtype=np.int32)
-    edges, counts = linear(state, neuron, HISTOGRAM_BINS)
-    share, total = _bands(state, neuron)
-    token, top_share = _top_token(state, neuron, made, k)
-    positive, negative = (float(each[neuron]) for each in densities(state))
     return NeuronTexts(
         request={},
         site=str(site),
         corpus=made.name,
-        n_tokens=state.n_tokens,
         n_contexts=len(made),
         sites=tuple(str(change.site) for change in interventions),
-        group=tuple(entry.group for entry in shown),
-        tokens=tuple(pieces(loaded, window.ids) for window in windows),
-        special=tuple(tuple(not counts for counts in window.keep) for window in windows),
-        largest=float(state.largest[neuron]),
-        smallest=float(state.smallest[neuron]),
-        p999=float(reach(state, 0.999)[neuron]),
-        mean=float(state.total[neuron] / state.n_tokens),
-        density=positive,
-        density_negative=negative,
-        top_piece=pieces(loaded, [token])[0] if token >= 0 else "",
-        top_share=top_share,
         n_listed=k,
         random_share=random_share(made, k, seed),
         activation=activation,
-        context=np.array([entry.context for entry in shown], dtype=np.int32),
-        document=np.array([window.document for window in windows], dtype=np.int32),
-        position=position,
-        peak=activation[np.arange(len(shown)), position],
-        edges=edges,
-        counts=counts,
-        band_share=share,
-        band_sum=total,
+        **_texts(loaded, made, shown, activation),
+        **_statistics(loaded, state, neuron, made, k),
     )
+
+
+def _texts(
+    loaded: Loaded, made: Contexts, shown: Sequence[Shown], activation: np.ndarray
+) -> dict[str, Any]:
+    """What is shown, by field of the result."""
+    windows = [made.windows[entry.context] for entry in shown]
+    position = np.array([entry.position for entry in shown], dtype=np.int32)
+    return {
+        "group": tuple(entry.group for entry in shown),
+        "tokens": tuple(pieces(loaded, window.ids) for window in windows),
+        "special": tuple(tuple(not counts for counts in window.keep) for window in windows),
+        "context": np.array([entry.context for entry in shown], dtype=np.int32),
+        "document": np.array([window.document for window in windows], dtype=np.int32),
+        "position": position,
+        "peak": activation[np.arange(len(shown)), position],
+    }
+
+
+def _statistics(
+    loaded: Loaded, state: State, neuron: int, made: Contexts, k: int
+) -> dict[str, Any]:
+    """The neuron's own numbers, by field of the result."""
+    edges, counts = linear(state, neuron, HISTOGRAM_BINS)
+    share, total = _bands(state, neuron)
+    token, top_share = _top_token(state, neuron, made, k)
+    positive, negative = (float(each[neuron]) for each in densities(state))
+    return {
+        "n_tokens": state.n_tokens,
+        "largest": float(state.largest[neuron]),
+        "smallest": float(state.smallest[neuron]),
+        "p999": float(reach(state, 0.999)[neuron]),
+        "mean": float(state.total[neuron] / state.n_tokens),
+        "density": positive,
+        "density_negative": negative,
+        "top_piece": pieces(loaded, [token])[0] if token >= 0 else "",
+        "top_share": top_share,
+        "edges": edges,
+        "counts": counts,
+        "band_share": share,
+        "band_sum": total,
+    }
 
 
 def _chosen(

@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from core.corpus.readers import Corpus, Text, name_of, stamp, texts
 from core.models.loaded import Loaded
 from core.spec.errors import Error
 
 WINDOW, MAX_WINDOW = 128, 4_096
-N_CONTEXTS, MAX_CONTEXTS = 2_048, 200_000
+N_CONTEXTS, MAX_CONTEXTS = 1_024, 200_000
 _PART = 200_000  # characters tokenized at once
 
 Span = tuple[int, int]
@@ -74,12 +73,12 @@ class Contexts:
             found[-1].append(number)
         return found
 
-    def keep_mask(self, numbers: Sequence[int], width: int) -> Tensor:
+    def keep_mask(self, numbers: Sequence[int], width: int) -> np.ndarray:
         """[context, token] of bool: the tokens that count; padding up to `width` does not."""
-        mask = torch.zeros(len(numbers), width, dtype=torch.bool)
+        mask = np.zeros((len(numbers), width), dtype=bool)
         for row, number in enumerate(numbers):
             kept = self.windows[number].keep
-            mask[row, : len(kept)] = torch.tensor(kept)
+            mask[row, : len(kept)] = kept
         return mask
 
 

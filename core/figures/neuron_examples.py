@@ -49,8 +49,7 @@ def title(result: NeuronExamples) -> str:
     share = result.top_share[np.isfinite(result.top_share)]
     beyond = float((share > result.random_share[1]).mean()) if share.size else 0.0
     return (
-        f"{beyond:.0%} of the neurons have their {result.n_listed} strongest texts on one token "
-        f"more often than chance; half of them fire on less than "
+        f"{beyond:.0%} of neurons are strongest on one token, beyond chance; the median fires on "
         f"{float(np.median(result.density)):.1%} of tokens"
     )
 
@@ -62,6 +61,6 @@ def caption(result: NeuronExamples) -> str:
     return (
         f"{count(result.n_tokens, 'token')} of {result.corpus} in "
         f"{count(result.n_contexts, 'context')}{more}; fires: above a tenth of its largest value; "
-        "control, "
-        f"{result.n_listed} random tokens: {number(mean)} on one token, {number(high)} in 1 of 100"
+        f"control, {result.n_listed} random tokens: {number(mean)} on one token, "
+        f"{number(high)} in 1 of 100"
     )
