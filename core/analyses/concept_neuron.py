@@ -83,7 +83,7 @@ def concept_neuron(
     score = np.array([search.score[place.layer, place.unit] for place in places])
     units = _units(loaded, places, n_random, noise, sigma, draws, seed)
     loss, rouge, likeness, answers, noised = _measured(loaded, progress, asked, units, new_tokens)
-    rise, ratio, low, high = _specificity(loss, on_concept, seed)
+    found = _specificity(loss, on_concept, seed)
     n = len(places)
     return ConceptNeuron(
         request={},
@@ -92,7 +92,7 @@ def concept_neuron(
         sites=tuple(str(place) for place in places),
         control_sites=tuple(str(unit.place) for unit in units[n:]),
         writes=_written(loaded, places, score),
-        verdict=tuple(_verdict(rise, low, place, n) for place in range(n)),
+        verdict=tuple(_verdict(found["rise"], found["low"], place, n) for place in range(n)),
         notes=search.notes,
         questions=tuple(asked),
         answers=answers,
@@ -108,10 +108,7 @@ def concept_neuron(
         loss=loss,
         rouge=rouge,
         bleu=likeness,
-        rise=rise,
-        ratio=ratio,
-        low=low,
-        high=high,
+        **found,
     )
 
 
@@ -289,23 +286,25 @@ def _losses(
 
 def _specificity(
     loss: np.ndarray, on: np.ndarray, seed: int, repeats: int = 1_000
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(mean rise on and off the concept [unit, 2], their ratio, its 95 % interval), per unit."""
+) -> dict[str, np.ndarray]:
+    """Mean rise on and off the concept [unit, 2], their ratio [unit], and 95 % intervals."""
     mean = loss.mean(axis=1)  # [unit, question]
-    rise = np.stack([mean[:, on].mean(axis=1), mean[:, ~on].mean(axis=1)], axis=1)
     drawn = np.random.default_rng(seed)
-    inside, outside = np.flatnonzero(on), np.flatnonzero(~on)
-    ratios = np.stack(
-        [
-            _ratio(
-                mean[:, drawn.choice(inside, len(inside))].mean(axis=1),
-                mean[:, drawn.choice(outside, len(outside))].mean(axis=1),
-            )
-            for _ in range(repeats)
-        ]
-    )
-    low, high = np.quantile(ratios, (0.025, 0.975), axis=0)
-    return rise, _ratio(rise[:, 0], rise[:, 1]), low, high
+    rises = []
+    for chosen in (np.flatnonzero(on), np.flatnonzero(~on)):
+        picked = drawn.choice(chosen, (repeats, len(chosen)))
+        rises.append(mean[:, picked].mean(axis=2))  # [unit, repeat]
+    rise = np.stack([mean[:, on].mean(axis=1), mean[:, ~on].mean(axis=1)], axis=1)
+    edges = np.quantile(np.stack(rises), (0.025, 0.975), axis=2)  # [end, kind, unit]
+    ratio = np.quantile(_ratio(*rises), (0.025, 0.975), axis=1)
+    return {
+        "rise": rise,
+        "rise_low": edges[0].T,
+        "rise_high": edges[1].T,
+        "ratio": _ratio(rise[:, 0], rise[:, 1]),
+        "low": ratio[0],
+        "high": ratio[1],
+    }
 
 
 def _ratio(on: np.ndarray, off: np.ndarray) -> np.ndarray:

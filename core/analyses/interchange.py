@@ -174,7 +174,7 @@ def _clean(
     values: list[dict[str, Tensor]] = []
     for part in _parts(len(texts), max((len(ids) for ids, _ in texts), default=1)):
         own = texts[part.start : part.stop]
-        progress.step(0.0, "prompts as they are")
+        progress.step(0.2, "prompts as they are")
         seen = run(
             loaded,
             rows(loaded, [ids for ids, _ in own]),
@@ -239,7 +239,9 @@ def _gaps(
         todo += [(case.base, answer, change) for change in changes]
     found = np.zeros(len(todo))
     for part in _parts(len(todo), max((len(ids) for ids, _, _ in todo), default=1)):
-        progress.step(part.start / len(todo), f"interchange {part.start} of {len(todo)}")
+        progress.step(
+            0.25 + 0.75 * part.start / len(todo), f"interchange {part.start} of {len(todo)}"
+        )
         ids, wanted, changes_here = zip(*todo[part.start : part.stop], strict=True)
         seen = run(
             loaded,

@@ -78,7 +78,7 @@ def layer_values(
     found: dict[int, Tensor] = {}
     while order:
         part = _next_part(order, texts)
-        progress.step(len(found) / len(texts), f"string {len(found)} of {len(texts)}")
+        progress.step(0.2 * len(found) / len(texts), f"string {len(found)} of {len(texts)}")
         batch = rows(loaded, [texts[n][0] for n in part])
         seen = run(loaded, batch, read=[place], logits="none", check=progress.check)
         for row, n in enumerate(part):

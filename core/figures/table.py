@@ -7,9 +7,13 @@ import plotly.graph_objects as go
 
 from core.figures import (
     attention,
+    concept_neuron,
+    core_neurons,
     direction,
+    domain_neurons,
     dose,
     erase,
+    explain_test,
     guide,
     head_effect,
     lens,
@@ -26,7 +30,9 @@ from core.figures import (
     neuron_tokens,
     next_tokens,
     remove,
+    shared_neurons,
     steer,
+    task_spot,
     token_neurons,
     unit_effect,
 )
@@ -37,9 +43,13 @@ from core.spec.errors import Error
 # Every module has figure(result, look, **chosen), title(result) and caption(result).
 MODULES: dict[str, ModuleType] = {
     "attention": attention,
+    "concept_neuron": concept_neuron,
+    "core_neurons": core_neurons,
     "direction": direction,
+    "domain_neurons": domain_neurons,
     "dose": dose,
     "erase": erase,
+    "explain_test": explain_test,
     "guide": guide,
     "head_effect": head_effect,
     "lens": lens,
@@ -56,7 +66,9 @@ MODULES: dict[str, ModuleType] = {
     "neuron_tokens": neuron_tokens,
     "next_tokens": next_tokens,
     "remove": remove,
+    "shared_neurons": shared_neurons,
     "steer": steer,
+    "task_spot": task_spot,
     "token_neurons": token_neurons,
     "unit_effect": unit_effect,
 }

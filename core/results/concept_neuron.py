@@ -46,6 +46,8 @@ class ConceptNeuron(Result):
     rouge: np.ndarray  # [unit, draw, question] ROUGE-L, 0 to 1
     bleu: np.ndarray  # [unit, draw, question] BLEU, 0 to 1
     rise: np.ndarray  # [unit, kind] mean loss rise, kind 0 the concept's questions, 1 controls
+    rise_low: np.ndarray  # [unit, kind] 95 % bootstrap over questions
+    rise_high: np.ndarray  # [unit, kind]
     ratio: np.ndarray  # [unit]
     low: np.ndarray  # [unit] of the ratio, 95 % bootstrap over questions
     high: np.ndarray  # [unit]
