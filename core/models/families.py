@@ -117,6 +117,8 @@ BLOOM = Family(
     patterns="outputs",
     expandable=False,
 )
+# Gate and up are one fused map.
+PHI3 = replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj", act="mlp.activation_fn")
 OLMO2 = replace(
     LLAMA,
     attn="post_attention_layernorm",
@@ -217,7 +219,15 @@ FAMILIES: dict[str, Family] = {
         norm_mlp="input_layernorm",
         parallel=True,
     ),
-    "phi3": replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj", act="mlp.activation_fn"),
+    "phi3": PHI3,
+    "glm": PHI3,
+    "glm4": replace(
+        PHI3,
+        attn="post_self_attn_layernorm",
+        mlp="post_mlp_layernorm",
+        post_attn="post_self_attn_layernorm",
+        post_mlp="post_mlp_layernorm",
+    ),
     "gemma": GEMMA,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA2,

@@ -29,7 +29,7 @@ NAMES = [name for name in RECIPES if name not in ("distilbert", "mixtral")]
 PLACES = [(name, "") for name in NAMES] + [("t5", "enc"), ("t5_gated", "enc")]
 GATED = {"llama", "llama_tied", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "phi3", "gemma"}
 GATED |= {"gemma2", "gemma3_text", "gemma3", "cohere", "cohere_qk_norm", "cohere2", "granite"}
-GATED |= {"t5_gated"}
+GATED |= {"t5_gated", "glm", "glm4"}
 Tiny = Callable[[str], Path]
 
 

@@ -157,6 +157,8 @@ FAMILIES: dict[str, Recipe] = {
         | END_LAST,
     ),
     "phi3": _gated("Phi3", "llama", vocab_size=368, pad_token_id=0),
+    "glm": _gated("Glm", "generic", pad_token_id=3, head_dim=8),
+    "glm4": _gated("Glm4", "generic", pad_token_id=3, head_dim=8),
     "gemma": _gemma("Gemma", num_attention_heads=3, num_key_value_heads=1),
     "gemma2": _gemma(
         "Gemma2",
