@@ -19,6 +19,7 @@ import torch
 jaxtyping.install_import_hook(
     [
         "kernels.lens_topk",
+        "kernels.top_examples",
         "core.analyses.runs",
         "core.engine.attention",
         "core.engine.neuron_classes",

@@ -107,7 +107,7 @@ def new_state(
 
 
 def _empty(n_units: int, size: int, device: torch.device | str) -> Slots:
-    def full(value: float, dtype: torch.dtype) -> Tensor:
+    def full(value: int | float, dtype: torch.dtype) -> Tensor:
         return torch.full((n_units, size), value, dtype=dtype, device=device)
 
     return Slots(
