@@ -21,7 +21,7 @@ from tests.families.recipes import FAMILIES as RECIPES
 TEXT = "the cat sat on the mat"
 NOT = ("distilbert", "bert", "roberta", "t5", "t5_gated")
 DECODERS = [name for name in RECIPES if name not in NOT]
-POST_NORM = ("olmo2", "gemma2", "gemma3_text", "gemma3")
+POST_NORM = ("olmo2", "glm4", "gemma2", "gemma3_text", "gemma3")
 Model = Callable[[str], Loaded]
 
 
