@@ -46,6 +46,7 @@ MAX_STATES = 3_000_000_000  # bytes of all running statistics
 MAX_DISK = 4_000_000_000  # bytes of all galleries; those used longest ago go first
 MAX_TOKENS, LEAST_TOKENS = 2_048, 128  # of one batch
 VALUES = {"cpu": 200_000_000, "cuda": 4_000_000_000}  # bytes of activations read at once
+HELD = 2  # galleries kept with a model
 FILE = "states.npz"
 
 
@@ -83,9 +84,9 @@ def gallery(
     key = _fingerprint(loaded, made, sites, interventions, k, seed)
     held: dict[str, Gallery] = loaded.memo.setdefault("galleries", {})
     if key not in held:
-        found = _pass(loaded, progress, made, sites, interventions, k, seed, key)
-        held.clear()
-        held[key] = found
+        held[key] = _pass(loaded, progress, made, sites, interventions, k, seed, key)
+        while len(held) > HELD:
+            del held[next(iter(held))]
     return held[key]
 
 

@@ -13,6 +13,7 @@ from core.spec.errors import Error
 
 WINDOW, MAX_WINDOW = 128, 4_096
 N_CONTEXTS, MAX_CONTEXTS = 1_024, 200_000
+HELD = 4  # corpora kept with a model
 _PART = 200_000  # characters tokenized at once
 
 Span = tuple[int, int]
@@ -92,16 +93,16 @@ def contexts(
 ) -> Contexts:
     """The first `n_contexts` windows of at most `window` tokens. No window: `Error`.
 
-    The last answer is kept with the model while the corpus does not change.
+    The last few answers are kept with the model while the corpus does not change.
     """
     limit = min(_whole("window", window, MAX_WINDOW, 8), loaded.n_ctx or MAX_WINDOW)
     most = _whole("n_contexts", n_contexts, MAX_CONTEXTS, 1)
     key = (corpus if isinstance(corpus, str) else tuple(corpus), stamp(corpus), field, limit, most)
     held: dict[Any, Contexts] = loaded.memo.setdefault("contexts", {})
     if key not in held:
-        made = _contexts(loaded, corpus, field, limit, most)
-        held.clear()
-        held[key] = made
+        held[key] = _contexts(loaded, corpus, field, limit, most)
+        while len(held) > HELD:
+            del held[next(iter(held))]
     return held[key]
 
 
