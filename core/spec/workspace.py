@@ -40,6 +40,11 @@ CHOICES: dict[str, str] = {
     "further": "made",  # which question the directions page answers below the curve
     "judged": "",  # words by which guided texts are judged; "": by a probe
     "watched": "",  # tokens whose probability a removal is about; "": found by themselves
+    "claim": "",  # the explanation that is tested on the chosen neuron; "": none yet
+    "claimed": "score",  # how a tested claim is shown: scores, or string by string
+    "subject": "",  # the subject whose neuron is looked for and tested with noise; "": none yet
+    "group": "spot",  # which group of neurons is asked for
+    "grouped": "",  # how it is shown; "": the first way
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }
 
