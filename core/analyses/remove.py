@@ -211,7 +211,7 @@ class _Removal:
             n_neutral=len(held.neutral),
             n_controls=N_CONTROLS,
             seed=self.seed,
-            stack=self.loaded.prompt_stack,
+            sites=tuple(str(change.site) for change in forms["removed"]),
             prompts=prompts,
             texts_before=texts[0],
             texts_removed=texts[1],

@@ -103,5 +103,10 @@ class DirectionResult(Result):
         return pd.DataFrame(columns)
 
 
+def short(vector: np.ndarray) -> list[float]:
+    """float32 numbers as the shortest decimals that mean them, so that links stay short."""
+    return [float(str(number)) for number in np.asarray(vector, dtype=np.float32)]
+
+
 def _mean(values: np.ndarray) -> np.ndarray:
     return values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from core.results.base import Result
+from core.results.direction import short
+from core.spec.interventions import Project
+from core.spec.site import site
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +40,7 @@ class RemoveResult(Result):
     n_neutral: int  # neutral sentences
     n_controls: int
     seed: int
-    stack: str
+    sites: tuple[str, ...]  # where the direction is taken out: together, everywhere
     prompts: tuple[str, ...]
     texts_before: tuple[str, ...]  # [prompt] greedy continuations
     texts_removed: tuple[str, ...]
@@ -62,6 +65,11 @@ class RemoveResult(Result):
     projection_before: np.ndarray  # [item] at the chosen layer, positive held-out texts first
     projection_removed: np.ndarray  # [item]
     projection_affine: np.ndarray  # [item]
+
+    def changes(self) -> tuple[Project, ...]:
+        """The projections that keep the direction out of the whole stream."""
+        vector = tuple(short(self.direction))
+        return tuple(Project(site(place), vector) for place in self.sites)
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per candidate."""

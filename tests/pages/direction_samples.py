@@ -144,7 +144,7 @@ def remove(words: tuple[str, ...] = PLAIN, usable: bool = True, seed: int = 0) -
         n_neutral=50,
         n_controls=4,
         seed=0,
-        stack="",
+        sites=("L0.resid_pre", "L0.attn_out", "L0.mlp_out"),
         prompts=("Once upon a time", words[-1]),
         texts_before=(" he went", words[-2]),
         texts_removed=(" it went", words[-2]),

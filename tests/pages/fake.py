@@ -26,7 +26,7 @@ from core.spec.request import ModelRef, Request
 from core.spec.site import site
 from core.spec.workspace import Selection, TrayItem, Workspace
 from core.store import store
-from tests.pages import samples
+from tests.pages import direction_samples, samples
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = {
@@ -111,6 +111,17 @@ class FakeEngine:
                 return samples.steer(clamped=clamped)
             case "dose":
                 return samples.dose()
+            case "direction":
+                words = tokens[1:] if self.hostile else samples.VOCAB
+                return direction_samples.direction(words=words)
+            case "guide":
+                return direction_samples.guide(tokens)
+            case "remove":
+                return direction_samples.remove(tokens)
+            case "erase":
+                return direction_samples.erase()
+            case "edited":
+                return direction_samples.edited(tokens)
             case "scale":
                 return ScaleResult(
                     {}, str(request.option("at")), bool(request.option("direction")),
