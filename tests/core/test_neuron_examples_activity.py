@@ -26,7 +26,21 @@ def active(m: Loaded, **options: Any) -> NeuronActivity:
     return result
 
 
-DIRECT = ("llama", "gpt2", "gpt_neox", "opt", "gemma2", "olmo2", "granite", "cohere", "phi3")
+DIRECT = (
+    *(
+        "llama",
+        "gpt2",
+        "gpt_neox",
+        "gptj",
+        "opt",
+        "bloom",
+        "mpt",
+        "falcon",
+        "gemma2",
+        "gemma3_text",
+    ),
+    *("olmo2", "granite", "cohere", "phi", "phi3", "glm4"),
+)
 
 
 @pytest.mark.parametrize("family", DIRECT)
