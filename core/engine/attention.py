@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+# (module, query, key, mask, options of the call and the values under "value")
 Listener = Callable[[nn.Module, Tensor, Tensor, Tensor | None, dict[str, Any]], None]
 
 _PREFIX = "eidoscope_"
@@ -41,7 +42,7 @@ def _attend(
 ) -> tuple[Tensor, Tensor | None]:
     listener = _listener.get()
     if listener is not None:
-        listener(module, query, key, attention_mask, options)
+        listener(module, query, key, attention_mask, {**options, "value": value})
     return _base(name, module)(module, query, key, value, attention_mask, **options)
 
 
