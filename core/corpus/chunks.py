@@ -140,7 +140,7 @@ def _fingerprint(windows: Sequence[Context]) -> str:
 
 
 def _windows(loaded: Loaded, text: str, document: int, limit: int) -> list[Context]:
-    before, after = _around(loaded)
+    before, after = around(loaded)
     room = limit - len(before) - len(after)
     special = set(loaded.tokenizer.all_special_ids)
     found = []
@@ -175,7 +175,7 @@ def _bodies(
             yield tuple(ids[at : at + room]), tuple(spans[at : at + room])
 
 
-def _around(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def around(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The special tokens that the tokenizer puts in front of a text and behind it."""
     whole = [int(token) for token in loaded.tokenizer("a")["input_ids"]]
     bare = [int(token) for token in loaded.tokenizer("a", add_special_tokens=False)["input_ids"]]
