@@ -117,7 +117,7 @@ def test_where_it_acts_goes_into_questions_and_tray(engine):
 
 def test_the_best_usable_strength_is_one_click_away():
     at = opened(NEURON)
-    at.button(key="clamp_dose_best").click()
+    at.button(key="unit_dose_best").click()
     settled(at)
     assert field(at, "clamping_value").value == pytest.approx(2 * samples.dose().unit)
 

@@ -82,7 +82,7 @@ def questions(view: View, unit: Site, direction: tuple[float, ...] = ()) -> dict
         return {}
     found = {"effects": _effects_question(view, one)}
     # The strength a sweep is asked with is a step, which has to be known.
-    return found | ({"clamp_dose": _dose_question(view, one)[0]} if one.size.known else {})
+    return found | ({"unit_dose": _dose_question(view, one)[0]} if one.size.known else {})
 
 
 def draw(view: View, unit: Site, grace: float, *, direction: tuple[float, ...] = ()) -> None:
@@ -109,7 +109,7 @@ def draw(view: View, unit: Site, grace: float, *, direction: tuple[float, ...] =
             return
         request, swept = _dose_question(view, one)
         use = _use_direction if one.direction and swept == "project" else _use(one, swept)
-        dosing.draw(request, _swept_change(one, swept), key="clamp_dose", grace=grace, use=use)
+        dosing.draw(request, _swept_change(one, swept), key="unit_dose", grace=grace, use=use)
 
 
 def _at_part(view: View, unit: Site, part: str) -> Site:
