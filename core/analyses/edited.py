@@ -26,6 +26,7 @@ from core.spec.request import ModelRef
 PROMPTS = ("Once upon a time there was", "Yesterday Tom walked. Then", "The little dog")
 NEW_TOKENS = 30
 N_CONTROLS = 4
+REPORTS = ("REPORT.md", "changes.json")
 EXACT = 1e-4  # of the largest logit, in float32
 ROUNDED = 4e-2  # in half precision, as for the checks at load
 
@@ -67,7 +68,7 @@ def edited(
             request={},
             model=str(loaded.ref),
             folder=str(target),
-            files=tuple(sorted(path.name for path in part.iterdir())),
+            files=tuple(sorted({*REPORTS, *(path.name for path in part.iterdir())})),
             changes=tuple(_line(change) for change in changes),
             n_tokens=int(neutral_rows(loaded).ids.shape[1]),
             n_controls=N_CONTROLS,
@@ -142,8 +143,8 @@ def _describe(
         "fingerprint": loaded.fingerprint,
         "changes": [to_plain(change) for change in changes],
     }
-    (folder / "changes.json").write_text(json.dumps(plain, indent=1), encoding="utf-8")
-    (folder / "REPORT.md").write_text(report(result), encoding="utf-8")
+    (folder / REPORTS[1]).write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    (folder / REPORTS[0]).write_text(report(result), encoding="utf-8")
 
 
 def report(result: EditedResult) -> str:

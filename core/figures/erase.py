@@ -119,9 +119,20 @@ def costs(result: EraseResult, look: Look) -> go.Figure:
         look,
         title="What is left against what it costs",
         height=320,
-        xaxis={"title": {"text": "loss increase on neutral text (nats per token)"}},
+        xaxis={
+            "title": {"text": "loss increase on neutral text (nats per token)"},
+            "range": _room(result.loss_increase),
+        },
         yaxis={"title": {"text": "linear probe after"}, "range": [-0.02, 1.12]},
     )
+
+
+def _room(values: np.ndarray) -> list[float]:
+    """The range of an axis that leaves the names beside its points room."""
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    pad = 0.3 * (high - low) or 0.1
+    return [low - pad, high + pad]
 
 
 def _cost(result: EraseResult, row: int, name: str, left: float) -> str:

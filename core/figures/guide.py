@@ -16,7 +16,7 @@ LEGEND = 4  # layers whose lines are told apart by name in the trade-off
 def figure(result: GuideResult, look: Look) -> go.Figure:
     """Left the guidance score, right the same for random directions of equal length.
 
-    A cell marked “loop” repeats itself. The upright strokes are the natural gap between the
+    A cell marked “loop” repeats itself. The triangles stand at the natural gap between the
     class means. Cell (row, column) is layer number `row` of the result, strength `column`.
     """
     n_rows = len(result.layer)
@@ -82,7 +82,7 @@ def caption(result: GuideResult) -> str:
         f"{number(result.base_perplexity[0])} without guidance; control, "
         f"{count(result.n_controls, 'random direction')} of equal length; "
         f"{count(len(result.prompts), 'prompt')} x {result.new_tokens} tokens, greedy; "
-        f"strength in mean lengths of the stream; strokes: natural gap; seed {result.seed}"
+        f"strength in mean lengths of the stream; triangles: natural gap; seed {result.seed}"
     )
 
 
@@ -147,14 +147,19 @@ def _strengths(result: GuideResult) -> dict[str, Any]:
 
 
 def _natural(result: GuideResult, look: Look) -> go.Scatter:
-    """Strokes at the strength that equals the gap between the class means, by layer."""
+    """Triangles at the strength that equals the gap between the class means, by layer."""
     at = np.arange(len(result.alpha))
     x = np.interp(result.natural, result.alpha, at, left=np.nan, right=np.nan)
     return go.Scatter(
         x=x,
-        y=np.arange(len(result.layer)),
+        y=np.arange(len(result.layer)) - 0.4,
         mode="markers",
-        marker={"symbol": "line-ns-open", "size": 14, "color": colour("background", look)},
+        marker={
+            "symbol": "triangle-up",
+            "size": 9,
+            "color": colour("background", look),
+            "line": {"width": 1, "color": colour("text", look)},
+        },
         hoverinfo="skip",
     )
 

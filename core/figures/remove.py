@@ -109,12 +109,12 @@ def _curves(result: RemoveResult, look: Look) -> list[go.Scatter]:
 
 
 def candidates(result: RemoveResult, look: Look) -> go.Figure:
-    """Behaviour on positive texts with each candidate taken out; a dot marks the usable ones."""
+    """Behaviour on positive texts with each candidate taken out; dots: usable, ring: chosen."""
     change = result.ablated - result.before[0]
     most = float(np.abs(change).max()) or 1.0
     n_positions, n_layers = change.shape
     text = np.where(result.usable, "●", "")
-    text[result.chosen] = "chosen"
+    text[result.chosen] = "◉"
     hover = [[_line(result, place, layer) for layer in range(n_layers)] for place in
              range(n_positions)]  # fmt: skip
     cells = grid.cells(

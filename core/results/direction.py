@@ -75,9 +75,10 @@ class DirectionResult(Result):
 
     @property
     def best(self) -> int:
-        """The layer whose direction separates held-out items best, the lowest of equals."""
+        """The layer that separates held-out items best; of equals the one whose halves agree best."""
         known = np.nan_to_num(self.separation, nan=-1.0)
-        return int(np.flatnonzero(known >= known.max() - 1e-9)[0])
+        halves = np.nan_to_num(self.split_half, nan=-1.0)
+        return int(np.where(known >= known.max() - 0.005, halves, -2.0).argmax())
 
     def stable(self, layer: int) -> bool:
         """Do two halves of the items give the same direction? Fixed directions always do."""

@@ -59,8 +59,8 @@ class GuideResult(Result):
 
     @property
     def best(self) -> tuple[int, int]:
-        """(row, column) of the best text that is no loop."""
-        sound = np.where(self.degenerate, -1.0, self.score)
+        """(row, column) of the largest lead over random directions; loops do not count."""
+        sound = np.where(self.degenerate, -1.0, self.score - self.control_score)
         row, column = np.unravel_index(int(sound.argmax()), sound.shape)
         return int(row), int(column)
 

@@ -30,6 +30,7 @@ def test_an_exported_folder_is_a_model_of_its_own_and_answers_as_the_changes_do(
     assert result.after[0] == api.generate(again, result.prompts[0], max_new_tokens=30)
     names = {path.name for path in (tmp_path / "new").iterdir()}
     assert {"config.json", "model.safetensors", "changes.json", "REPORT.md"} <= names
+    assert set(result.files) == names
     assert names & {"tokenizer.json", "tokenizer.model"}
     stored = json.loads((tmp_path / "new" / "changes.json").read_text())
     assert [from_plain(one) for one in stored["changes"]] == changes

@@ -26,8 +26,13 @@ def direction(
     rng, n = np.random.default_rng(seed), 0 if fixed else 30
     depth = np.linspace(0, 1, n_layers).astype("float32")
     vectors = _units(rng, n_layers)
-    nan = np.full(n_layers, np.nan, "float32")
-    halves = nan if fixed else 0.3 + 0.6 * depth
+    lines = {
+        name: at + slope * depth + (np.nan if fixed else 0)
+        for name, at, slope in (
+            *(("separation", 0.5, 0.45), ("split_half", 0.3, 0.6), ("consistency", 0.2, 0.5)),
+            *(("gap", 0.0, 3.0), ("spread", 1.0, 1.0), ("middle", 0.0, 1.0)),
+        )
+    }
     sizes = np.array([5, 10, 20, 50, 100])
     cosine = np.clip(rng.normal(0.6, 0.2, (n_layers, 4, 4)), -1, 1).astype("float32")
     scores = rng.uniform(0.5, 1, (n_layers, 8)).astype("float32")
@@ -51,13 +56,7 @@ def direction(
         raises=pieces,
         lowers=pieces[::-1],
         direction=vectors,
-        separation=nan if fixed else 0.5 + 0.45 * depth,
         control_separation=rng.normal(0.5, 0.06, (n_layers, 0 if fixed else 20)).astype("float32"),
-        split_half=halves,
-        consistency=nan if fixed else halves * 0.8,
-        gap=nan if fixed else 3 * depth,
-        spread=nan if fixed else 1 + depth,
-        middle=nan if fixed else depth,
         mean_norm=(5 + 20 * depth).astype("float32"),
         mean_positive=vectors * 2,
         mean_negative=-vectors,
@@ -66,6 +65,7 @@ def direction(
         expected_cosine=np.tile(1 - 1 / sizes, (n_layers, 1)).astype("float32"),
         method_cosine=cosine,
         method_separation=np.full((n_layers, 4), np.nan if fixed else 0.8, "float32"),
+        **lines,
         layer_cosine=(vectors @ vectors.T).astype("float32"),
         neuron_cosine=scores * rng.choice([-1, 1], scores.shape),
         control_neuron_cosine=np.full(n_layers, 0.25, "float32"),

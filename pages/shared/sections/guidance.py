@@ -28,8 +28,8 @@ HELP = (
     "added at every token. The score asks for both, that the judge finds the concept (below zero: "
     "its opposite) and that the unguided model still finds the text fluent: their harmonic mean. "
     "The judge is never the probe that built the direction: words you name, or a probe of another "
-    "layer, or of model B. Right: the same for random directions of equal length. The strokes "
-    "mark the natural gap between the class means. “loop”: the text repeats itself, so its "
+    "layer, or of model B. Right: the same for random directions of equal length. The "
+    "triangles mark the natural gap between the class means. “loop”: the text repeats itself, so its "
     "fluency means nothing. Click a cell to read its texts."
 )
 TRADE = (

@@ -31,7 +31,7 @@ HELP = (
 )
 CANDIDATES = (
     "Candidates are the differences of means of each layer and state, built from one half of the "
-    "texts. A dot: usable, that is not in the last fifth of the depth, KL on neutral text within "
+    "texts. Ring: the chosen one. Dot: usable, that is not in the last fifth of the depth, KL on neutral text within "
     "the limit, and adding it makes the behaviour appear. Of these the one that lowers it most."
 )
 ALONG = (
@@ -130,10 +130,10 @@ def _side_effects(found: RemoveResult) -> None:
         rows = [
             {
                 "KL": float(kl),
-                "sentence": shown_text(sentence_, 200),
                 "at": visible(token),
                 "before": visible(before),
                 "after": visible(after),
+                "sentence": shown_text(sentence_, 200),
             }
             for (sentence_, token, before, after), kl in zip(
                 found.side_effects, found.side_kl.tolist(), strict=True
