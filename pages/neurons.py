@@ -8,7 +8,10 @@ from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import (
     clamping,
+    concept_test,
+    explanation,
     finding,
+    groups,
     neuron_card,
     neuron_classes,
     neuron_match,
@@ -25,6 +28,9 @@ ABOUT = {
     "neuron": "When it fires",
     "causes": "What it causes",
     "plane": "Gate and up",
+    "explain": "Test a claim",
+    "concept": "Concept neurons",
+    "groups": "Groups",
     "classes": "Classes over depth",
     "models": "Two models",
 }
@@ -55,6 +61,12 @@ def draw(view: View, patience: Patience) -> None:
             clamping.draw(view, site, patience.left())
         case "plane":
             neuron_plane.draw(view, site, patience.left())
+        case "explain":
+            explanation.draw(view, site, patience.left())
+        case "concept":
+            concept_test.draw(view, patience.left())
+        case "groups":
+            groups.draw(view, patience.left())
         case "classes":
             neuron_classes.draw(view, patience.left())
         case "models":

@@ -115,7 +115,7 @@ def _inputs() -> None:
     state.field(
         st.selectbox, "Subject", names if name in ("", *names) else [*names, name],
         key="subject_name", value=name or None, then=_take, accept_new_options=True,
-        placeholder="city, day, number … or type your own",
+        index=None, placeholder="city, day, number … or type your own",
     )  # fmt: skip
     if not name:
         return

@@ -115,7 +115,7 @@ def _inputs() -> None:
     state.field(
         st.selectbox, "This neuron fires on", names if claim in ("", *names) else [*names, claim],
         key="claim_name", value=claim or None, then=_take, accept_new_options=True,
-        placeholder="day, animal, country … or type your own",
+        index=None, placeholder="day, animal, country … or type your own",
     )  # fmt: skip
     if not claim:
         return
