@@ -5,6 +5,8 @@ Nothing of the engine is used for the reference: `register_forward_hook` and
 """
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,12 @@ PARTS = {
     "opt": ("fc1", ""),
 }
 BLOCKS = {"phi3": "model.layers.1", "opt": "model.decoder.layers.1"}
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Callable[[str], Path]) -> Model:
+    """`model("llama")`: the tiny model, loaded and proved once."""
+    return cache(lambda family: api.load(tiny(family), device="cpu"))
 
 
 def hook_output(module: nn.Module, edit: Edit) -> Any:
