@@ -75,7 +75,7 @@ class DirectionResult(Result):
 
     @property
     def best(self) -> int:
-        """The layer that separates held-out items best; of equals the one whose halves agree best."""
+        """The layer that separates held-out items best; of equals the one whose halves agree."""
         known = np.nan_to_num(self.separation, nan=-1.0)
         halves = np.nan_to_num(self.split_half, nan=-1.0)
         return int(np.where(known >= known.max() - 0.005, halves, -2.0).argmax())

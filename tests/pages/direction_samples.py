@@ -53,8 +53,6 @@ def direction(
         stack="",
         methods=METHODS,
         neurons=tuple(tuple(f"L{i}.neuron[{j}]" for j in range(8)) for i in range(n_layers)),
-        raises=pieces,
-        lowers=pieces[::-1],
         direction=vectors,
         control_separation=rng.normal(0.5, 0.06, (n_layers, 0 if fixed else 20)).astype("float32"),
         mean_norm=(5 + 20 * depth).astype("float32"),
@@ -68,11 +66,20 @@ def direction(
         **lines,
         layer_cosine=(vectors @ vectors.T).astype("float32"),
         neuron_cosine=scores * rng.choice([-1, 1], scores.shape),
-        control_neuron_cosine=np.full(n_layers, 0.25, "float32"),
-        raise_score=scores,
-        lower_score=-scores,
-        control_score=np.full(n_layers, 0.6, "float32"),
+        **_tokens(scores, pieces),
     )
+
+
+def _tokens(scores: np.ndarray, pieces: tuple[tuple[str, ...], ...]) -> dict[str, object]:
+    """What the directions are made of, beside chance."""
+    return {
+        "raises": pieces,
+        "lowers": pieces[::-1],
+        "raise_score": scores,
+        "lower_score": -scores,
+        "control_score": np.full(len(scores), 0.6, "float32"),
+        "control_neuron_cosine": np.full(len(scores), 0.25, "float32"),
+    }
 
 
 def guide(words: tuple[str, ...] = PLAIN, seed: int = 0) -> GuideResult:

@@ -29,8 +29,8 @@ HELP = (
     "its opposite) and that the unguided model still finds the text fluent: their harmonic mean. "
     "The judge is never the probe that built the direction: words you name, or a probe of another "
     "layer, or of model B. Right: the same for random directions of equal length. The "
-    "triangles mark the natural gap between the class means. “loop”: the text repeats itself, so its "
-    "fluency means nothing. Click a cell to read its texts."
+    "triangles mark the natural gap between the class means. “loop”: the text repeats itself, so "
+    "its fluency means nothing. Click a cell to read its texts."
 )
 TRADE = (
     "Every cell once more: fluency to the right, effect upwards. What lies up and right of the "
