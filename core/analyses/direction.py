@@ -26,7 +26,7 @@ from core.analyses.runs import Progress
 from core.models.loaded import Loaded
 from core.results.direction import DirectionResult
 
-SIZES = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
+SIZES = (5, 10, 20, 50, 100, 200, 500, 1_000)
 
 
 def direction(

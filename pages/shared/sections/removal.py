@@ -32,7 +32,8 @@ HELP = (
 CANDIDATES = (
     "Candidates are the differences of means of each layer and state, built from one half of the "
     "texts. Ring: the chosen one. Dot: usable, that is not in the last fifth of the depth, KL on "
-    "neutral text within the limit, and adding it makes the behaviour appear. Of these the one that lowers it most."
+    "neutral text within the limit, and adding it makes the behaviour appear. Of these the one "
+    "that lowers it most."
 )
 ALONG = (
     "Held-out texts along the chosen direction at its own layer. Taken out, all lie at zero; the "
