@@ -1,6 +1,7 @@
-"""What the loss says about every neuron: activation times gradient, in one pass back."""
+"""What the loss, or any score, says about every neuron and head: gradients in passes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from core.engine.rows import Rows
 from core.engine.units import through
 from core.models.loaded import Loaded
 from core.spec.errors import Error
+
+T = TypeVar("T")
 
 
 def neuron_importance(loaded: Loaded, rows: Rows) -> tuple[list[Tensor], Tensor]:
@@ -35,8 +38,36 @@ def neuron_importance(loaded: Loaded, rows: Rows) -> tuple[list[Tensor], Tensor]
     return found, losses.detach()
 
 
+# Logits [row, token, d_vocab] -> the numbers whose gradients are wanted, and anything to hand back.
+Scores = Callable[[Tensor], tuple[Sequence[Tensor], T]]
+
+
+def head_gradients(
+    loaded: Loaded, rows: Rows, scores: Scores[T], stack: str = ""
+) -> tuple[list[Tensor], list[list[Tensor]], T]:
+    """Outputs of all heads, and the gradient of each score with respect to them.
+
+    Returns z [row, token, head, d_head] per layer, the gradients by score and layer in the same
+    shape, and what `scores` hands back. One pass forward, one back for each score. The weights
+    keep no gradient; nothing of the model is changed.
+    """
+    _refuse_weights_elsewhere(loaded)
+    seen: dict[int, Tensor] = {}
+    layers = range(len(loaded.stacks[stack].blocks))
+    kept = {layer: _kept(seen, layer) for layer in layers}
+    with through(loaded, kept, rows.n, stack, "head"), torch.enable_grad():
+        wanted, rest = scores(call(loaded, rows).logits)
+        found = [
+            torch.autograd.grad(score, [seen[layer] for layer in layers], retain_graph=True)
+            for score in wanted
+        ]
+    shape = (rows.n, -1, loaded.n_heads, loaded.d_head)
+    values = [seen[layer].detach().reshape(shape) for layer in layers]
+    return values, [[each.reshape(shape) for each in one] for one in found], rest
+
+
 def _kept(seen: dict[int, Tensor], layer: int) -> Callable[[Tensor], Tensor]:
-    """Keep the neurons of a layer where gradients can reach them.
+    """Keep the units of a layer where gradients can reach them.
 
     The first layer begins the graph: the weights themselves take no part in it. Later layers
     hang on it already, and must not be cut off: an early neuron acts through later ones too.

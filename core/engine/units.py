@@ -1,4 +1,4 @@
-"""Many neurons changed at once, for the length of one `with` block.
+"""Many neurons or heads changed at once, for the length of one `with` block.
 
 An intervention names one site; a set of thousands of neurons is one product per layer here, and
 a changed write vector one term behind the output map. The weights, which several people share,
@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.models.loaded import Loaded
-from core.spec.site import Site
+from core.spec.site import Component, Site
 
 # values [row, token, neuron] -> the values to go on with, same shape; must not edit in place.
+# Heads lie side by side: [row, token, head x d_head].
 Act = Callable[[Tensor], Tensor]
 
 
@@ -30,26 +31,36 @@ class Rewrite:
     delta: Float[Tensor, " d_model"]
 
 
-def neuron_map(loaded: Loaded, layer: int, stack: str = "") -> nn.Module:
-    """The map whose input are the neurons. Raises `Error` where there are no single neurons."""
-    site = Site(layer, "neuron", stack=stack)
+def unit_map(
+    loaded: Loaded, layer: int, stack: str = "", component: Component = "neuron"
+) -> nn.Module:
+    """The map whose input are the neurons, or the heads side by side.
+
+    Raises `Error` where there are no single neurons.
+    """
+    site = Site(layer, component, stack=stack)
     loaded.check(site)
-    module = loaded.block(site).neurons
+    block = loaded.block(site)
+    module = block.heads if component == "head" else block.neurons
     assert module is not None
     return module
 
 
 @contextmanager
 def through(
-    loaded: Loaded, acts: Mapping[int, Act], n_rows: int, stack: str = ""
+    loaded: Loaded,
+    acts: Mapping[int, Act],
+    n_rows: int,
+    stack: str = "",
+    component: Component = "neuron",
 ) -> Iterator[None]:
-    """Pass the neurons of the given layers through functions, in every run inside.
+    """Pass the neurons (or heads) of the given layers through functions, in every run inside.
 
     Stands in front of interventions and reads: both see its result. `n_rows` rows in each run.
     """
     with loaded.busy(), ExitStack() as armed:
         for layer, act in acts.items():
-            module = neuron_map(loaded, layer, stack)
+            module = unit_map(loaded, layer, stack, component)
             handle = module.register_forward_pre_hook(_replace_input(act, n_rows))
             armed.callback(handle.remove)
         yield
@@ -68,7 +79,7 @@ def rewritten(loaded: Loaded, rows: Sequence[Sequence[Rewrite]], stack: str = ""
             by_layer[edit.layer].append((row, edit))
     with loaded.busy(), ExitStack() as armed:
         for layer, edits_here in by_layer.items():
-            module = neuron_map(loaded, layer, stack)
+            module = unit_map(loaded, layer, stack)
             handle = module.register_forward_hook(_add_to_output(edits_here, len(rows)))
             armed.callback(handle.remove)
         yield

@@ -1,0 +1,188 @@
+"""What heads add to a score that is read behind them, with every norm held as it is.
+
+Direct logit attribution ("A Mathematical Framework for Transformer Circuits", 2021): at one token
+a score is reading . stream + constant, the norms' sizes being held; what a head writes adds its
+product with the reading.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from core.engine.frozen import logit_scale, norm_scale
+from core.engine.readout import centres, norm_weight, reading_matrix
+from core.engine.writes import write_matrix
+from core.models.loaded import Loaded, weight
+from core.models.tokens import known_ids
+from core.spec.site import Site
+
+
+@dataclass(frozen=True)
+class Score:
+    """A logit against another, or (`against` None) against the mean of the vocabulary."""
+
+    answer: int
+    against: int | None = None
+
+    def of(
+        self, loaded: Loaded, logits: Float[Tensor, "*places d_vocab"]
+    ) -> Float[Tensor, "*places"]:
+        """The score of logits, any cap on them undone."""
+        known = before_cap(loaded, logits.float())[..., : known_ids(loaded)]
+        other = known.mean(dim=-1) if self.against is None else known[..., self.against]
+        return known[..., self.answer] - other
+
+    def row(self, loaded: Loaded, matrix: Tensor) -> Tensor:
+        """The difference of two rows of a table over the vocabulary, [d_vocab, ...] to [...]."""
+        mean = matrix[: known_ids(loaded)].mean(dim=0)
+        return matrix[self.answer] - (mean if self.against is None else matrix[self.against])
+
+
+def before_cap(
+    loaded: Loaded, logits: Float[Tensor, "*places d_vocab"]
+) -> Float[Tensor, "*places d_vocab"]:
+    """Logits as they were in front of the model's cap; as given where it has none."""
+    cap = logit_cap(loaded)
+    return cap * torch.atanh((logits / cap).clamp(-1 + 1e-6, 1 - 1e-6)) if cap else logits
+
+
+def logit_cap(loaded: Loaded) -> float:
+    """The largest logit the model can say, 0 for no cap."""
+    name = loaded.row.logit_cap
+    return float(getattr(loaded.config, name, None) or 0.0) if name else 0.0
+
+
+def reading(
+    loaded: Loaded, score: Score, stream: Float[Tensor, " d_model"]
+) -> Float[Tensor, " d_model"]:
+    """What a score reads from the last resid_post, whose own size the final norm keeps to."""
+    row = score.row(loaded, reading_matrix(loaded))
+    return row * (logit_scale(loaded) / norm_scale(loaded, loaded.stacks[""].norm, stream))
+
+
+def constant(loaded: Loaded, score: Score) -> float:
+    """The part of a score that biases of final norm and unembedding give, whatever was written."""
+    embeddings = loaded.module.get_output_embeddings()  # type: ignore[operator]
+    norm, found = loaded.stacks[""].norm, 0.0
+    shift = None if norm is None else weight(norm, "bias")
+    if shift is not None:
+        found += float(score.row(loaded, weight(embeddings)) @ shift)  # type: ignore[arg-type]
+    bias = weight(embeddings, "bias")
+    if bias is not None:
+        found += float(score.row(loaded, bias))
+    return found * logit_scale(loaded)
+
+
+def behind_norm(
+    loaded: Loaded,
+    norm: nn.Module | None,
+    read: Float[Tensor, " d_model"],
+    written: Float[Tensor, " d_model"],
+) -> Float[Tensor, " d_model"]:
+    """What is read in front of a norm when `read` is read behind it.
+
+    `written` is what arrives at the norm; what it is divided by is held.
+    """
+    if norm is None:
+        return read
+    read = read * norm_weight(loaded, norm)
+    read = read - read.mean() if centres(norm) else read
+    return read / norm_scale(loaded, norm, written)
+
+
+def head_readings(
+    loaded: Loaded,
+    layer: int,
+    read: Float[Tensor, " d_model"],
+    z: Float[Tensor, "head d_head"],
+    stack: str = "",
+) -> tuple[Float[Tensor, "head d_head"], float]:
+    """What is read from each head of a layer when `read` is read from the stream behind it.
+
+    z [head, d_head] are the heads at this token, for the norm behind the attention where there is
+    one. Attribution of head h: z[h] . answer[h]. Beside it what the output bias adds.
+    """
+    site = Site(layer, "head", stack=stack)
+    block, scale = loaded.block(site), loaded.stacks[stack].stream_scale
+    write = write_matrix(loaded, site)  # [head, d_head, d_model]
+    bias = weight(block.heads, "bias")
+    bias = torch.zeros_like(read) if bias is None else bias
+    if block.post_attn is not None:
+        written = torch.einsum("he,hed->d", z.float(), write) + bias
+        own = weight(block.post_attn, "bias")
+        constant_ = 0.0 if own is None else float(own @ read)
+        read = behind_norm(loaded, block.post_attn, read, written)
+        return scale * (write @ read), scale * (float(bias @ read) + constant_)
+    return scale * (write @ read), scale * float(bias @ read)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A score at one token as a sum of what was written: logit units, in front of any cap.
+
+    heads [layer, head]; attention, mlp, bias [layer], `attention` being heads + output bias;
+    start: the embeddings; constant: biases at the end. score is what the model said.
+    """
+
+    heads: Tensor
+    attention: Tensor
+    bias: Tensor
+    mlp: Tensor
+    start: float
+    constant: float
+    score: float
+
+    @property
+    def remainder(self) -> float:
+        """The score less the sum of its parts: rounding, if everything is right."""
+        sums = float(self.attention.sum() + self.mlp.sum())
+        return self.score - (self.start + sums + self.constant)
+
+
+def part_sites(loaded: Loaded, position: int) -> list[Site]:
+    """What has to be read for `parts`."""
+    layers = range(loaded.n_layers)
+    each = [
+        Site(layer, part, position=position)
+        for part in ("head", "attn_out", "mlp_out")
+        for layer in layers
+    ]
+    last = Site(loaded.n_layers - 1, "resid_post", position=position)
+    return [*each, Site(0, "resid_pre", position=position), last]
+
+
+def parts(
+    loaded: Loaded,
+    score: Score,
+    values: Mapping[Site, Tensor],
+    logits: Float[Tensor, " d_vocab"],
+    position: int,
+) -> tuple[Parts, list[Tensor]]:
+    """The parts of a score from one run that read `part_sites`, and the readings of all heads.
+
+    values[site] [1, 1, ...]. The readings are those of `head_readings`, [head, d_head] by layer.
+    """
+
+    def at(layer: int, component: str) -> Tensor:
+        site = Site(layer, component, position=position)  # type: ignore[arg-type]
+        return values[site][0, 0].float()
+
+    layers = range(loaded.n_layers)
+    read = reading(loaded, score, at(loaded.n_layers - 1, "resid_post"))
+    z = [at(layer, "head") for layer in layers]
+    readings, biases = zip(
+        *(head_readings(loaded, layer, read, z[layer]) for layer in layers), strict=True
+    )
+    found = Parts(
+        heads=torch.stack([(z[n] * readings[n]).sum(dim=-1) for n in layers]).cpu(),
+        attention=torch.stack([at(n, "attn_out") @ read for n in layers]).cpu(),
+        bias=torch.tensor(biases),
+        mlp=torch.stack([at(n, "mlp_out") @ read for n in layers]).cpu(),
+        start=float(at(0, "resid_pre") @ read),
+        constant=constant(loaded, score),
+        score=float(score.of(loaded, logits)),
+    )
+    return found, list(readings)
