@@ -4,6 +4,7 @@ Unlearning Using Parametric Knowledge Traces" (ConceptVectors; Hong et al. 2024)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from core.engine.forward import run
 from core.engine.generate import generate
 from core.engine.loss import refuse_without_next_tokens
 from core.engine.rows import repeated, rows
-from core.engine.units import Rewrite, neuron_map, rewritten
+from core.engine.units import Rewrite, rewritten, unit_map
 from core.engine.writes import neuron_writes, write_matrix
 from core.models.loaded import Loaded
 from core.models.tokens import decode, encode, pieces
@@ -73,7 +74,7 @@ def concept_neuron(
     under every random neuron, and more on the concept's questions than on the controls.
     """
     refuse_without_next_tokens(loaded, "what answers depend on")
-    neuron_map(loaded, 0)
+    unit_map(loaded, 0)
     words, asked, on_concept = _asked(concept, words, questions, controls, template)
     _check(candidates, draws, n_random, noise, sigma)
     search = neuron_search(
@@ -82,8 +83,8 @@ def concept_neuron(
     places = [_own(loaded, at)] if at else _best(search)
     score = np.array([search.score[place.layer, place.unit] for place in places])
     units = _units(loaded, places, n_random, noise, sigma, draws, seed)
-    loss, rouge, likeness, answers, noised = _measured(loaded, progress, asked, units, new_tokens)
-    found = _specificity(loss, on_concept, seed)
+    measured = _measured(loaded, progress, asked, units, new_tokens)
+    found = _specificity(measured["loss"], on_concept, seed)
     n = len(places)
     return ConceptNeuron(
         request={},
@@ -95,19 +96,13 @@ def concept_neuron(
         verdict=tuple(_verdict(found["rise"], found["low"], place, n) for place in range(n)),
         notes=search.notes,
         questions=tuple(asked),
-        answers=answers,
-        noised=noised,
-        noise=0.0 if sigma else float(noise),
-        sigma=float(sigma),
         n_draws=draws,
         least=LEAST_LOSS,
         score=score,
         chance=np.array(search.chance),
         on_concept=on_concept,
-        deviation=np.array([float(unit.noise.std()) for unit in units]),
-        loss=loss,
-        rouge=rouge,
-        bleu=likeness,
+        **_noise(units, noise, sigma),
+        **measured,
         **found,
     )
 
@@ -185,6 +180,15 @@ def _units(
     return units
 
 
+def _noise(units: Sequence[_Unit], noise: float, sigma: float) -> dict[str, Any]:
+    """What was asked for, and what was drawn, as fields of the result."""
+    return {
+        "noise": 0.0 if sigma else float(noise),
+        "sigma": float(sigma),
+        "deviation": np.array([float(unit.noise.std()) for unit in units]),
+    }
+
+
 def _controls(
     loaded: Loaded, places: Sequence[Site], n: int, generator: torch.Generator
 ) -> list[Site]:
@@ -214,8 +218,8 @@ def _measured(
     asked: Sequence[str],
     units: Sequence[_Unit],
     new_tokens: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    """(loss, rouge, bleu) [unit, draw, question]; clean answers; those under the first noise."""
+) -> dict[str, Any]:
+    """loss, rouge and bleu [unit, draw, question]; answers clean and under the first noise."""
     draws = len(units[0].noise)
     edits = [
         [Rewrite(unit.place.layer, int(unit.place.unit or 0), delta)]
@@ -246,13 +250,13 @@ def _measured(
         rouge[number] = np.reshape([rouge_l(each, clean) for each in own], shape[1:])
         likeness[number] = np.reshape([bleu(each, clean) for each in own], shape[1:])
     order = (1, 2, 0)
-    return (
-        loss.transpose(order),
-        rouge.transpose(order),
-        likeness.transpose(order),
-        tuple(answers),
-        tuple(noised),
-    )
+    return {
+        "answers": tuple(answers),
+        "noised": tuple(noised),
+        "loss": loss.transpose(order),
+        "rouge": rouge.transpose(order),
+        "bleu": likeness.transpose(order),
+    }
 
 
 def _answer(loaded: Loaded, ids: Sequence[int]) -> list[int]:
@@ -286,7 +290,7 @@ def _losses(
 
 def _specificity(
     loss: np.ndarray, on: np.ndarray, seed: int, repeats: int = 1_000
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Mean rise on and off the concept [unit, 2], their ratio [unit], and 95 % intervals."""
     mean = loss.mean(axis=1)  # [unit, question]
     drawn = np.random.default_rng(seed)

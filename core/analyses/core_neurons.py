@@ -23,6 +23,7 @@ BETAS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 N_PREFIXES = 12
 N_RANDOM = 10
 LEAST_TOKENS = 8
+SIZES: dict[str, Callable[[Tensor], Tensor]] = {"size": torch.abs, "positive": torch.relu}
 
 
 def core_neurons(
@@ -46,14 +47,10 @@ def core_neurons(
     `by` "positive" is the paper's; "size" counts large negative activations as well, which gated
     MLPs have and cannot do without (for a ReLU the two are the same).
     """
-    if by not in ("positive", "size"):
-        raise Error(f"strongest by 'positive' or by 'size', not by {str(by)[:20]!r}")
-    size_of = torch.abs if by == "size" else torch.relu
+    size_of = _size_of(by)
     refuse_without_next_tokens(loaded, "the core of a text")
     _, width = layers_and_width(loaded)
-    betas = sorted({float(beta), *map(float, betas)})
-    if not (0 < alpha <= 1 and betas[0] > 0 and betas[-1] <= 1):
-        raise Error("alpha and beta are shares: above 0 and up to 1, for example 0.4 and 0.2")
+    betas = _betas(alpha, beta, betas)
     prompt, ids = prompt_rows(loaded, text)
     if len(ids) < LEAST_TOKENS:
         raise Error(f"the text has {len(ids)} tokens; a core needs at least {LEAST_TOKENS}")
@@ -87,6 +84,19 @@ def core_neurons(
         unit=ranked.numpy(),
         often=(score[-1].gather(1, ranked).floor() / first).numpy(),
     )
+
+
+def _size_of(by: str) -> Callable[[Tensor], Tensor]:
+    if by not in SIZES:
+        raise Error(f"strongest by 'positive' or by 'size', not by {str(by)[:20]!r}")
+    return SIZES[by]
+
+
+def _betas(alpha: float, beta: float, betas: Sequence[float]) -> list[float]:
+    wanted = sorted({float(beta), *map(float, betas)})
+    if not (0 < alpha <= 1 and wanted[0] > 0 and wanted[-1] <= 1):
+        raise Error("alpha and beta are shares: above 0 and up to 1, for example 0.4 and 0.2")
+    return wanted
 
 
 def strongest(values: Float[Tensor, "token neuron"], alpha: float) -> Bool[Tensor, "token neuron"]:

@@ -59,11 +59,6 @@ def domain_neurons(
     rate = counts[0] / tokens[0][:, None, None]  # [kind, layer, neuron]
     threshold = float(np.quantile(rate.numpy(), ABLE))
     entropy, able = _entropy(rate), rate.amax(dim=0) >= threshold
-    edge = np.linspace(0, np.log(len(names)), N_BINS + 1)
-    null = [
-        _histogram(each / n[:, None, None], threshold, edge)
-        for each, n in zip(counts[1:], tokens[1:], strict=True)
-    ]
     n_listed = min(int(able.sum()), max(1, round(share * n_layers * width)))
     order = torch.where(able, entropy, torch.inf).flatten().argsort()[:n_listed]
     kind = rate.flatten(1)[:, order].argmax(dim=0)
@@ -87,9 +82,7 @@ def domain_neurons(
         kind=kind.numpy(),
         entropy=entropy.flatten()[order].numpy(),
         rate=rate.flatten(1)[:, order].T.numpy(),
-        edge=edge,
-        count=_histogram(rate, threshold, edge),
-        null_count=np.mean(null, axis=0) if null else np.zeros(N_BINS),
+        **_histograms(counts, tokens, threshold),
         in_layer=np.stack([one.sum(dim=-1).numpy() for one in sets]),
         gain=gain,
         base=base,
@@ -157,6 +150,19 @@ def _entropy(rate: Float[Tensor, "kind layer neuron"]) -> Float[Tensor, "layer n
     total = rate.sum(dim=0)
     p = torch.where(total > 0, rate / total.clamp_min(1e-30), 1 / len(rate))
     return -(p * p.clamp_min(1e-30).log()).sum(dim=0)
+
+
+def _histograms(
+    counts: Tensor, tokens: Sequence[Tensor], threshold: float
+) -> dict[str, np.ndarray]:
+    """Edges, and the entropies of the true deal and of the shuffled ones, as result fields."""
+    edge = np.linspace(0, np.log(counts.shape[1]), N_BINS + 1)
+    true, *null = (
+        _histogram(each / n[:, None, None], threshold, edge)
+        for each, n in zip(counts, tokens, strict=True)
+    )
+    null_count = np.mean(null, axis=0) if null else np.zeros(N_BINS)
+    return {"edge": edge, "count": true, "null_count": null_count}
 
 
 def _histogram(rate: Tensor, threshold: float, edge: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from core.analyses.scores import (
 )
 from core.analyses.strings import CARRIERS, carriers_of, layer_values, placed, strings_of
 from core.models.loaded import Loaded
-from core.results.explain_test import ExplainTest
+from core.results.explain_test import MEASURES, ExplainTest
 from core.spec.claims import word_set
 from core.spec.errors import Error
 from core.spec.site import Site, site
@@ -74,41 +74,56 @@ def explain_test(
     texts = [placed(loaded, carrier, one) for one in strings for carrier in claim.carriers]
     values = layer_values(loaded, progress, place, texts)
     values = values.reshape(len(strings), len(claim.carriers), -1)
-    mean = values.mean(dim=1).double().numpy()  # [string, neuron]
-    member = np.arange(len(strings)) < len(claim.members)
-    held = _held(member, seed)
-    own, randoms = int(place.unit or 0), _random_units(loaded, place, n_random, seed)
-    tested = judge(mean[:, own], member, held)
-    controls = [judge(mean[:, u], member, held, intervals=False).score[0] for u in randoms]
-    shuffled = _shuffled(mean[:, own], member, held, n_shuffles, seed)
+    randoms = _random_units(loaded, place, n_random, seed)
     wanted = pairs_of(claim, pairs, most_pairs, seed)
     moved = interchange(loaded, progress, place, wanted, randoms)
-    better, better_auc = _better(mean, member, place, own)
-    said = tested.said[0]
     return ExplainTest(
         request={},
         site=str(place),
         explanation=explanation.strip()[:200] or ", ".join(claim.members[:3]),
-        sign=tested.sign,
         strings=strings,
         carriers=claim.carriers,
-        false_alarms=_named(strings, held & said & ~member, tested.value, -1),
-        misses=_named(strings, held & ~said & member, tested.value, 1),
         n_random=len(randoms),
         n_shuffles=n_shuffles,
-        better=better,
-        member=member,
-        held=held,
-        value=values[:, :, own].numpy(),
-        threshold=tested.threshold,
-        score=tested.score,
-        low=tested.low,
-        high=tested.high,
-        random_score=np.array(controls),
-        shuffled_score=shuffled,
-        better_auc=better_auc,
+        value=values[:, :, place.unit].numpy(),
+        **_observed(
+            values.mean(dim=1).double().numpy(), strings, claim, place, randoms, n_shuffles, seed
+        ),
         **_moved(moved, seed),
     )
+
+
+def _observed(
+    mean: np.ndarray,
+    strings: Sequence[str],
+    claim: Claim,
+    place: Site,
+    randoms: Sequence[int],
+    n_shuffles: int,
+    seed: int,
+) -> dict[str, Any]:
+    """What the values [string, neuron] say about the claim, as fields of the result."""
+    member = np.arange(len(strings)) < len(claim.members)
+    held, own = _held(member, seed), int(place.unit or 0)
+    tested = judge(mean[:, own], member, held)
+    controls = [judge(mean[:, u], member, held, intervals=False).score[0] for u in randoms]
+    better, better_auc = _better(mean, member, place, own)
+    said = tested.said[0]
+    return {
+        "sign": tested.sign,
+        "false_alarms": _named(strings, held & said & ~member, tested.value, -1),
+        "misses": _named(strings, held & ~said & member, tested.value, 1),
+        "better": better,
+        "better_auc": better_auc,
+        "member": member,
+        "held": held,
+        "threshold": tested.threshold,
+        "score": tested.score,
+        "low": tested.low,
+        "high": tested.high,
+        "random_score": np.array(controls).reshape(-1, len(MEASURES)),
+        "shuffled_score": _shuffled(mean[:, own], member, held, n_shuffles, seed),
+    }
 
 
 def _neuron(loaded: Loaded, at: str) -> Site:
@@ -221,7 +236,7 @@ def _shuffled(
         for half in (held, ~held):
             mixed[half] = drawn.permutation(member[half])
         found.append(judge(value, mixed, held, intervals=False).score[0])
-    return np.array(found).reshape(n, 4)
+    return np.array(found).reshape(n, len(MEASURES))
 
 
 def _better(

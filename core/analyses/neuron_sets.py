@@ -15,7 +15,7 @@ from core.corpus.reference import encode_cut
 from core.engine.forward import run
 from core.engine.loss import next_token_losses
 from core.engine.rows import Rows, rows
-from core.engine.units import Act, neuron_map, through
+from core.engine.units import Act, through, unit_map
 from core.engine.writes import neuron_writes
 from core.models.loaded import Loaded
 from core.spec.errors import Error
@@ -170,16 +170,8 @@ def written_by(
 
 def layers_and_width(loaded: Loaded) -> tuple[int, int]:
     """(layers, neurons of each). Raises `Error` where single neurons are missing."""
-    neuron_map(loaded, 0, loaded.prompt_stack)
+    unit_map(loaded, 0, loaded.prompt_stack)
     return len(loaded.stacks[loaded.prompt_stack].blocks), loaded.d_mlp
-
-
-def increase(
-    before: np.ndarray, after: np.ndarray, seed: int, repeats: int = 1_000
-) -> tuple[float, float, float]:
-    """(mean, low, high) of after - before over texts; low and high from a bootstrap, 95 %."""
-    gain = after - before
-    return (float(gain.mean()), *bootstrap(gain, seed, repeats))
 
 
 def bootstrap(values: np.ndarray, seed: int, repeats: int = 1_000) -> tuple[float, float]:
@@ -187,11 +179,6 @@ def bootstrap(values: np.ndarray, seed: int, repeats: int = 1_000) -> tuple[floa
     picked = np.random.default_rng(seed).integers(0, len(values), (repeats, len(values)))
     low, high = np.quantile(values[picked].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)
-
-
-def specificity(target: np.ndarray, other: np.ndarray) -> float:
-    """Loss gained on target over loss gained off target, the latter at least `LEAST_LOSS`."""
-    return float(target.mean() / max(float(other.mean()), LEAST_LOSS))
 
 
 def halves(loaded: Loaded, texts: Sequence[str]) -> tuple[list[Batch], list[Batch]]:

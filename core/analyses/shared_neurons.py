@@ -51,30 +51,20 @@ def shared_neurons(
     if not (0 < ratio < 1 and 0 < agree <= 1):
         raise Error("ratio and agree are shares: above 0 and up to 1, for example 0.1 and 1.0")
     models = [loaded, *([_second(loaded, other)] if other else [])]
-    found: list[Tensor] = []
-    found_halves: list[tuple[Tensor, Tensor]] = []
-    labels, owners = [], []
-    for model in models:
-        for name, own in zip(names, texts, strict=True):
-            progress.step(0.3 * len(found) / (len(names) * len(models)), f"active on {name}")
-            fired = _active(model, progress, halves(model, own)[0], ratio)
-            found.append(_agreed(fired, agree))
-            found_halves.append((_agreed(fired[::2], agree), _agreed(fired[1::2] or fired, agree)))
-            labels.append(f"{name} · {model.name}" if other else name)
-            owners.append(model.name)
+    found, found_halves = _found(models, progress, names, texts, ratio, agree)
     sets = torch.stack(found)  # [set, layer, neuron]
     overlap, expected, p = overlaps(sets)
-    own_sets = sets[: len(names)]
-    silenced = _to_silence(names, sets if other else own_sets, bool(other))
+    silenced = _to_silence(names, sets, bool(other))
     held = [batches(loaded, own[1::2]) for own in texts]
-    gain, base = set_gains(
-        loaded, progress, list(silenced.values()), held, n_random, seed, start=0.3
-    )
+    chosen = list(silenced.values())
+    gain, base = set_gains(loaded, progress, chosen, held, n_random, seed, start=0.3)
     common = torch.nonzero(sets.all(dim=0))
     return SharedNeurons(
         request={},
-        names=tuple(labels),
-        models=tuple(owners),
+        names=tuple(
+            f"{name} · {model.name}" if other else name for model in models for name in names
+        ),
+        models=tuple(model.name for model in models for _ in names),
         n_texts=tuple(len(own) for own in texts) * len(models),
         ratio=float(ratio),
         agree=float(agree),
@@ -87,12 +77,32 @@ def shared_neurons(
         expected=expected,
         p=p,
         corrected=_corrected(sets, overlap, expected, found_halves),
-        silenced_size=np.array([int(one.sum()) for one in silenced.values()]),
+        silenced_size=np.array([int(one.sum()) for one in chosen]),
         gain=gain,
         base=base,
         layer=common[:, 0].numpy(),
         unit=common[:, 1].numpy(),
     )
+
+
+def _found(
+    models: Sequence[Loaded],
+    progress: Progress,
+    names: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    ratio: float,
+    agree: float,
+) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """The set of every model and group, and those of the two halves of its texts."""
+    found: list[Tensor] = []
+    found_halves: list[tuple[Tensor, Tensor]] = []
+    for model in models:
+        for name, own in zip(names, texts, strict=True):
+            progress.step(0.3 * len(found) / (len(names) * len(models)), f"active on {name}")
+            fired = _active(model, progress, halves(model, own)[0], ratio)
+            found.append(_agreed(fired, agree))
+            found_halves.append((_agreed(fired[::2], agree), _agreed(fired[1::2], agree)))
+    return found, found_halves
 
 
 def overlaps(

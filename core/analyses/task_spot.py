@@ -14,7 +14,6 @@ from core.analyses.neuron_sets import (
     halves,
     layers_and_width,
     random_like,
-    specificity,
     text_losses,
     texts_of,
     written_by,
@@ -52,7 +51,7 @@ def task_spot(
     """
     refuse_without_next_tokens(loaded, "a task spot")
     n_layers, width = layers_and_width(loaded)
-    kinds = [texts_of(texts, "the target texts"), texts_of(other_texts, "the other texts")]
+    kinds = [texts_of(texts, "target texts"), texts_of(other_texts, "other texts")]
     shares = _shares(share, shares)
     sizes = [min(max(1, round(each * n_layers * width)), n_layers * width) for each in shares]
     split = [halves(loaded, kind) for kind in kinds]
@@ -60,22 +59,17 @@ def task_spot(
     importance = torch.stack([scaled for scaled, _ in found])  # [kind, layer, neuron]
     order = (importance[0] - importance[1]).flatten().argsort(descending=True)
     base = [text_losses(loaded, progress, half[1]) for half in split]
-    gain, low, high = [], [], []
+    measured, held = [], [half[1] for half in split]
     for number, size in enumerate(sizes):
         progress.step(0.2 + 0.8 * number / len(sizes), f"the {size} strongest neurons silent")
         chosen = _set(order[:size], n_layers, width)
-        per_set = _gains(loaded, progress, [half[1] for half in split], chosen, base, n_random)
-        gain.append([[each.mean() for each in kind] for kind in per_set])
-        edges = [bootstrap(kind[0], seed) for kind in per_set]
-        low.append([edge[0] for edge in edges])
-        high.append([edge[1] for edge in edges])
-    gains = np.array(gain)  # [size, kind, set]
+        measured.append(_gains(loaded, progress, held, chosen, base, n_random, seed + size))
     asked = shares.index(share)
-    listed = order[: sizes[asked]]
-    layer, unit = (listed // width).cpu().numpy(), (listed % width).cpu().numpy()
+    listed = order[: sizes[asked]].cpu()
+    layer, unit = (listed // width).numpy(), (listed % width).numpy()
     return TaskSpot(
         request={},
-        names=(str(names[0])[:40], str(names[1])[:40]),
+        names=_two(names),
         n_texts=(len(kinds[0]), len(kinds[1])),
         n_found=(found[0][1], found[1][1]),
         n_held=(len(base[0]), len(base[1])),
@@ -86,18 +80,32 @@ def task_spot(
         writes=written_by(loaded, layer[:LISTED], unit[:LISTED]),
         share=np.array(shares),
         size=np.array(sizes),
-        gain=gains,
-        low=np.array(low),
-        high=np.array(high),
-        ratio=np.array(
-            [[specificity(g[0, s], g[1, s]) for s in range(gains.shape[2])] for g in gains]
-        ),
+        **_broken(measured, seed),
         base=np.array([each.mean() for each in base]),
         in_layer=np.bincount(layer, minlength=n_layers),
         layer=layer,
         unit=unit,
         importance=importance.flatten(1)[:, listed].T.cpu().numpy(),
     )
+
+
+def _two(names: Sequence[str]) -> tuple[str, str]:
+    found = tuple(str(name).strip()[:40] for name in names)
+    if len(found) != 2 or not all(found):
+        raise Error("a task spot has two names: one of the target texts, one of the others")
+    return found[0], found[1]
+
+
+def _broken(measured: Sequence[Sequence[Sequence[np.ndarray]]], seed: int) -> dict[str, np.ndarray]:
+    """gain, low, high and ratio of the result, from the gains [size][kind][set] of each text."""
+    gain = np.array([[[one.mean() for one in kind] for kind in size] for size in measured])
+    edges = np.array([[bootstrap(kind[0], seed) for kind in size] for size in measured])
+    return {
+        "gain": gain,
+        "low": edges[:, :, 0],
+        "high": edges[:, :, 1],
+        "ratio": gain[:, 0] / np.maximum(gain[:, 1], LEAST_LOSS),
+    }
 
 
 def _shares(share: float, shares: Sequence[float]) -> list[float]:
@@ -136,9 +144,10 @@ def _gains(
     chosen: Tensor,
     base: Sequence[np.ndarray],
     n_random: int,
+    seed: int,
 ) -> list[list[np.ndarray]]:
     """Loss gained by each held-out text, [kind][set]; set 0 is the spot itself."""
-    sets = [chosen, *random_like(chosen, n_random, seed=int(chosen.sum()))]
+    sets = [chosen, *random_like(chosen, n_random, seed)]
     return [
         [text_losses(loaded, progress, parts, one) - before for one in sets]
         for parts, before in zip(held, base, strict=True)
