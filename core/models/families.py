@@ -32,6 +32,23 @@ class Family:
     norm_mlp: str = ""  # the norm in front of the MLP
     post_attn: str = ""  # the norm behind the attention's output matrix (Gemma 2, OLMo 2)
     post_mlp: str = ""
+    queries: str = ""  # the linear maps into queries, keys and values; equal where they are fused
+    keys: str = ""
+    values: str = ""
+    # A fused map: "blocks" all queries, then all keys, then all values; "groups" the queries that
+    # share a key, that key, its value, and so on (GPT-NeoX, BLOOM, Falcon).
+    fused: Literal["blocks", "groups"] = "blocks"
+    norm_queries: str = ""  # norms of queries and keys, in front of any rotation (Qwen 3, OLMo 2)
+    norm_keys: str = ""
+    scaled_queries: bool = False  # attention receives queries divided by sqrt(d_head) (OPT)
+    unscaled: bool = False  # nothing is divided by sqrt(d_head) (GPT-Neo)
+    # Which coordinates of queries and keys a position turns together: i and i + half of them, or
+    # i and i + 1.
+    rotary: Literal["", "halves", "neighbours"] = ""
+    rotary_in: tuple[str, object] = ("", None)  # config key: layers with this value turn (SmolLM 3)
+    sinusoids: str = ""  # in a block: a table of sines, then cosines, of positions (GPT-J)
+    position_bias: str = ""  # keyword of a block: what is added to the scores (ALiBi)
+    bias_in_mask: bool = False  # that is scaled like the scores, and in the mask once more (Falcon)
     norm_after: tuple[str, str] | None = None  # norms applied to the sums (BERT, OPT-350m)
     norm_after_unless: str = ""  # config key: true means `norm_after` does not apply (OPT)
     kind: Kind = "decoder"
@@ -62,6 +79,12 @@ LLAMA = Family(
     act="mlp.act_fn",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
+    queries="self_attn.q_proj",
+    keys="self_attn.k_proj",
+    values="self_attn.v_proj",
+    norm_queries="self_attn.q_norm|",
+    norm_keys="self_attn.k_norm|",
+    rotary="halves",
 )
 GPT2 = Family(
     blocks="transformer.h",
@@ -74,6 +97,9 @@ GPT2 = Family(
     act="mlp.act",
     norm_attn="ln_1",
     norm_mlp="ln_2",
+    queries="attn.c_attn",
+    keys="attn.c_attn",
+    values="attn.c_attn",
 )
 GPT_NEOX = Family(
     blocks="gpt_neox.layers",
@@ -86,6 +112,11 @@ GPT_NEOX = Family(
     act="mlp.act",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
+    queries="attention.query_key_value",
+    keys="attention.query_key_value",
+    values="attention.query_key_value",
+    fused="groups",
+    rotary="halves",
     parallel="use_parallel_residual",
 )
 OPT = Family(
@@ -99,6 +130,10 @@ OPT = Family(
     act="activation_fn",
     norm_attn="self_attn_layer_norm",
     norm_mlp="final_layer_norm",
+    queries="self_attn.q_proj",
+    keys="self_attn.k_proj",
+    values="self_attn.v_proj",
+    scaled_queries=True,
     norm_after=("self_attn_layer_norm", "final_layer_norm"),
     norm_after_unless="do_layer_norm_before",
 )
@@ -114,11 +149,17 @@ BLOOM = Family(
     act="mlp.gelu_impl",
     norm_attn="input_layernorm",
     norm_mlp="post_attention_layernorm",
+    queries="self_attention.query_key_value",
+    keys="self_attention.query_key_value",
+    values="self_attention.query_key_value",
+    fused="groups",
+    position_bias="alibi",
     patterns="outputs",
     expandable=False,
 )
 # Gate and up are one fused map.
-PHI3 = replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj", act="mlp.activation_fn")
+FUSED_MLP = replace(LLAMA, up="mlp.gate_up_proj", gate="mlp.gate_up_proj", act="mlp.activation_fn")
+GLM = replace(FUSED_MLP, rotary="neighbours")
 OLMO2 = replace(
     LLAMA,
     attn="post_attention_layernorm",
@@ -138,7 +179,13 @@ GEMMA2 = replace(
     norm_mlp="pre_feedforward_layernorm",
     logit_cap="final_logit_softcapping",
 )
-COHERE = replace(LLAMA, parallel=True, norm_mlp="input_layernorm", logit_scale="logit_scale")
+COHERE = replace(
+    LLAMA,
+    parallel=True,
+    norm_mlp="input_layernorm",
+    logit_scale="logit_scale",
+    rotary="neighbours",
+)
 BERT = Family(
     blocks="bert.encoder.layer",
     attn="attention.output.dense",
@@ -148,6 +195,9 @@ BERT = Family(
     norm="",
     up="intermediate.dense",
     act="intermediate.intermediate_act_fn",
+    queries="attention.self.query",
+    keys="attention.self.key",
+    values="attention.self.value",
     norm_after=("attention.output.LayerNorm", "output.LayerNorm"),
     kind="encoder",
     head="cls",
@@ -162,6 +212,9 @@ T5_ENCODER = Family(
     up="layer.1.DenseReluDense.wi|layer.1.DenseReluDense.wi_1",
     gate="layer.1.DenseReluDense.wi_0|",
     act="layer.1.DenseReluDense.act",
+    queries="layer.0.SelfAttention.q",
+    keys="layer.0.SelfAttention.k",
+    values="layer.0.SelfAttention.v",
     norm_attn="layer.0.layer_norm",
     norm_mlp="layer.1.layer_norm",
     kind="encoder",
@@ -176,6 +229,9 @@ T5 = Family(
     up="layer.2.DenseReluDense.wi|layer.2.DenseReluDense.wi_1",
     gate="layer.2.DenseReluDense.wi_0|",
     act="layer.2.DenseReluDense.act",
+    queries="layer.0.SelfAttention.q",
+    keys="layer.0.SelfAttention.k",
+    values="layer.0.SelfAttention.v",
     norm_attn="layer.0.layer_norm",
     norm_mlp="layer.2.layer_norm",
     kind="encoder-decoder",
@@ -187,7 +243,15 @@ T5 = Family(
 
 FAMILIES: dict[str, Family] = {
     "gpt2": GPT2,
-    "gpt_neo": replace(GPT2, heads="attn.attention.out_proj", patterns="outputs"),
+    "gpt_neo": replace(
+        GPT2,
+        heads="attn.attention.out_proj",
+        queries="attn.attention.q_proj",
+        keys="attn.attention.k_proj",
+        values="attn.attention.v_proj",
+        unscaled=True,
+        patterns="outputs",
+    ),
     "gpt_neox": GPT_NEOX,
     "gptj": replace(
         GPT2,
@@ -195,6 +259,11 @@ FAMILIES: dict[str, Family] = {
         neurons="mlp.fc_out",
         up="mlp.fc_in",
         norm_mlp="ln_1",
+        queries="attn.q_proj",
+        keys="attn.k_proj",
+        values="attn.v_proj",
+        rotary="neighbours",
+        sinusoids="attn.embed_positions",
         parallel=True,
         patterns="outputs",
     ),
@@ -206,7 +275,7 @@ FAMILIES: dict[str, Family] = {
     "mixtral": replace(LLAMA, neurons="", up="", gate="", act=""),
     "qwen2": LLAMA,
     "qwen3": LLAMA,
-    "smollm3": LLAMA,
+    "smollm3": replace(LLAMA, rotary_in=("no_rope_layers", 1)),
     "olmo2": OLMO2,
     "phi": replace(
         LLAMA,
@@ -217,12 +286,19 @@ FAMILIES: dict[str, Family] = {
         gate="",
         act="mlp.activation_fn",
         norm_mlp="input_layernorm",
+        norm_queries="self_attn.q_layernorm|",
+        norm_keys="self_attn.k_layernorm|",
         parallel=True,
     ),
-    "phi3": PHI3,
-    "glm": PHI3,
+    "phi3": replace(
+        FUSED_MLP,
+        queries="self_attn.qkv_proj",
+        keys="self_attn.qkv_proj",
+        values="self_attn.qkv_proj",
+    ),
+    "glm": GLM,
     "glm4": replace(
-        PHI3,
+        GLM,
         attn="post_self_attn_layernorm",
         mlp="post_mlp_layernorm",
         post_attn="post_self_attn_layernorm",
@@ -235,7 +311,8 @@ FAMILIES: dict[str, Family] = {
         GEMMA2, blocks="model.language_model.layers", norm="model.language_model.norm"
     ),
     "cohere": COHERE,
-    "cohere2": COHERE,
+    # The layers without a window see no positions at all.
+    "cohere2": replace(COHERE, rotary_in=("layer_types", "sliding_attention")),
     "granite": replace(LLAMA, stream_scale="residual_multiplier", logit_divisor="logits_scaling"),
     "falcon": replace(
         GPT2,
@@ -245,6 +322,13 @@ FAMILIES: dict[str, Family] = {
         up="mlp.dense_h_to_4h",
         norm_attn="input_layernorm|ln_attn",
         norm_mlp="post_attention_layernorm|ln_mlp|input_layernorm",
+        queries="self_attention.query_key_value",
+        keys="self_attention.query_key_value",
+        values="self_attention.query_key_value",
+        fused="groups",
+        rotary="halves",
+        position_bias="alibi",
+        bias_in_mask=True,
         parallel="parallel_attn",
         patterns="outputs",
         expandable=False,
@@ -260,6 +344,10 @@ FAMILIES: dict[str, Family] = {
         act="ffn.act",
         norm_attn="norm_1",
         norm_mlp="norm_2",
+        queries="attn.Wqkv",
+        keys="attn.Wqkv",
+        values="attn.Wqkv",
+        position_bias="position_bias",
         patterns="outputs",
         expandable=False,
     ),

@@ -161,11 +161,13 @@ def find(root: nn.Module, path: str) -> nn.Module | None:
         if not choice:
             return None
         # A model without its head lacks the outermost name ("bert.encoder" is "encoder").
-        for name in (choice, choice.partition(".")[2]):
+        for name in filter(None, (choice, choice.partition(".")[2])):
             try:
-                return root.get_submodule(name) if name else None
+                return root.get_submodule(name)
             except AttributeError:
                 continue
+    if "." not in path:  # a part of the block itself: a family that is not known may lack it
+        return None
     raise Error(f"this model has no module {path!r}; its family row does not fit it")
 
 
