@@ -23,7 +23,8 @@ _OWN = "_own_addresses"  # (page, query) pairs that `save` wrote
 _TOUCHED = "_touched"  # a callback or the page changed the workspace since the last load
 _NOTICE = "_notice"
 _KEPT = "_kept"
-_SHOWN = "_shown"  # key of a field: (its version, the value it shows)
+_SHOWN = "_shown"  # key of a field: (its version, the value it shows, the one it began with)
+_NOTHING = object()
 KEPT_STATES = 20
 
 
@@ -90,23 +91,34 @@ def field(
     set it. So a widget that has to show something else is drawn as a new one, under the next
     version of its key; the old one's last words speak of a widget that is gone. The box around
     it keeps the class `st-key-<key>`.
+
+    The value is what the new widget begins with, and every run says so again: of a run that is
+    cut short the browser may never hear, and would then send what it had put there itself.
     """
-    shown: dict[str, tuple[int, Any]] = st.session_state.setdefault(_SHOWN, {})
-    version, _ = shown.get(key, (0, None))
-    name = f"{key}__{version}"
-    if name in st.session_state and st.session_state[name] != value:
-        version += 1
-        name = f"{key}__{version}"
-    if name not in st.session_state:
-        st.session_state[name] = value
-    shown[key] = (version, value)
+    shown: dict[str, tuple[int, Any, Any]] = st.session_state.setdefault(_SHOWN, {})
+    version, _, first = shown.get(key, (-1, None, None))
+    if st.session_state.get(f"{key}__{version}", _NOTHING) != value:
+        version, first = version + 1, value
+    shown[key] = (version, value, first)
+    options |= _beginning(widget.__name__, args, first)
     with st.container(key=key, width=width):
-        widget(label, *args, key=name, on_change=_tell, args=(key, version, then), **options)
+        widget(
+            label, *args, key=f"{key}__{version}", on_change=_tell, args=(key, version, then),
+            **options,
+        )  # fmt: skip
+
+
+def _beginning(widget: str, args: tuple[Any, ...], first: Any) -> dict[str, Any]:
+    """The option that tells this kind of widget what it begins with."""
+    if widget == "selectbox":
+        choices = list(args[0])
+        return {"index": choices.index(first) if first in choices else 0}
+    return {"default" if widget == "segmented_control" else "value": first}
 
 
 def _tell(key: str, version: int, then: Callable[[Any], None]) -> None:
     # Streamlit calls back for a widget that is gone, and for one that came back, as well.
-    now, value = st.session_state[_SHOWN][key]
+    now, value, _ = st.session_state[_SHOWN][key]
     told = st.session_state[f"{key}__{version}"]
     if version == now and told != value:
         then(told)

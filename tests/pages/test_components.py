@@ -210,7 +210,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[HeldJob]:
     """Every job asked for, in order; new ones are not finished."""
     found: list[HeldJob] = []
 
-    def submit(request: Request) -> HeldJob:
+    def submit(request: Request, *, bulk: bool) -> HeldJob:
         found.append(HeldJob(request))
         return found[-1]
 

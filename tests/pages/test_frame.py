@@ -258,3 +258,16 @@ def test_a_stale_value_from_the_browser_does_not_undo_a_change(monkeypatch):
     settled(at)
     assert work(at).selection.layer == 5
     assert address(at)["layer"] == "5"
+
+
+def test_every_run_says_what_a_field_begins_with():
+    # The browser may never hear of a run that is cut short: the next one has to say it again.
+    at = visit("steer", query(FULL))
+    at.run()
+    assert field(at, "prompt").proto.default == FULL.prompt
+    assert field(at, "clamp_0_value").proto.default == 8.5
+    assert not field(at, "clamp_1_on").proto.default
+    assert "set_value" not in {name.name for name, _ in field(at, "prompt").proto.ListFields()}
+    field(at, "clamp_0_value").set_value(4.0)
+    at.run()
+    assert field(at, "clamp_0_value").value == work(at).tray[0].change.value == 4.0
