@@ -150,8 +150,8 @@ def _windows(loaded: Loaded, text: str, document: int, limit: int) -> list[Conte
         if loaded.kind == "decoder":
             keep[0] = False
         if any(keep):
-            around = (((0, 0),) * len(before), ((0, 0),) * len(after))
-            placed = (*around[0], *spans, *around[1]) if spans else ()
+            ends = (((0, 0),) * len(before), ((0, 0),) * len(after))
+            placed = (*ends[0], *spans, *ends[1]) if spans else ()
             found.append(Context(whole, tuple(keep), document, placed))
     return found
 
