@@ -19,6 +19,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
 from core.analyses.head_effect import head_effect
+from core.analyses.heads import heads
 from core.analyses.lens import lens
 from core.analyses.neuron_activity import neuron_activity
 from core.analyses.neuron_card import neuron_card
@@ -78,7 +79,10 @@ ANALYSES: dict[str, Analysis] = {
     "lens": Analysis(lens, "What each layer would say if the model stopped there."),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),
-    "head_effect": Analysis(head_effect, "What the answer loses when each head is ablated."),
+    "head_effect": Analysis(
+        head_effect, "What the answer loses when each head is ablated.", version=2
+    ),
+    "heads": Analysis(heads, "What every head looks at: scores, controls and roles."),
     "neuron_classes": Analysis(
         neuron_classes, "What neurons do with what they read: strengthen, weaken, or neither."
     ),

@@ -6,12 +6,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core.engine.forward import call
+from core.engine.apply import Moment
+from core.engine.forward import call, sources
+from core.engine.hooks import Plan, armed
 from core.engine.loss import next_token_losses, refuse_without_next_tokens
 from core.engine.rows import Rows
 from core.engine.units import through
 from core.models.loaded import Loaded
 from core.spec.errors import Error
+from core.spec.interventions import Intervention
 
 T = TypeVar("T")
 
@@ -43,9 +46,13 @@ Scores = Callable[[Tensor], tuple[Sequence[Tensor], T]]
 
 
 def head_gradients(
-    loaded: Loaded, rows: Rows, scores: Scores[T], stack: str = ""
+    loaded: Loaded,
+    rows: Rows,
+    scores: Scores[T],
+    stack: str = "",
+    change: Sequence[Intervention] = (),
 ) -> tuple[list[Tensor], list[list[Tensor]], T]:
-    """Outputs of all heads, and the gradient of each score with respect to them.
+    """Outputs of all heads under the changes, and the gradient of each score in them.
 
     Returns z [row, token, head, d_head] per layer, the gradients by score and layer in the same
     shape, and what `scores` hands back. One pass forward, one back for each score. The weights
@@ -55,7 +62,14 @@ def head_gradients(
     seen: dict[int, Tensor] = {}
     layers = range(len(loaded.stacks[stack].blocks))
     kept = {layer: _kept(seen, layer) for layer in layers}
-    with through(loaded, kept, rows.n, stack, "head"), torch.enable_grad():
+    moment = Moment(loaded, rows.ids.shape[1], sources=sources(loaded, [change]))
+    plan = Plan((), (tuple(change),), rows.lengths, moment)
+    with (
+        loaded.busy(),
+        armed(loaded, plan),  # first, so that what is kept is what the changes left
+        through(loaded, kept, rows.n, stack, "head"),
+        torch.enable_grad(),
+    ):
         wanted, rest = scores(call(loaded, rows).logits)
         found = [
             torch.autograd.grad(score, [seen[layer] for layer in layers], retain_graph=True)

@@ -114,6 +114,27 @@ def token_texts(loaded: Loaded) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return found
 
 
+def one_token(loaded: Loaded, text: str | int) -> int:
+    """The id of a token given by its text, as it is shown, or by its number.
+
+    "he" is that very token where there is one, else " he". Raises `Error` for what is no token.
+    """
+    limit = known_ids(loaded)
+    if isinstance(text, int) and not isinstance(text, bool):
+        if not 0 <= text < limit:
+            raise Error(f"token {text}: {loaded.name} has tokens 0 to {limit - 1}")
+        return text
+    if not isinstance(text, str) or not text:
+        raise Error(f"a token is named by its text or its number, not by {str(text)[:40]!r}")
+    ids, texts = token_texts(loaded)
+    for form in (text, f" {text}"):
+        if form in texts:
+            return ids[texts.index(form)]
+    split = _split(loaded, text)
+    kinds = f"it is {_shown(pieces(loaded, split))}" if split else "it has none of it"
+    raise Error(f"{text[:40]!r} is not one token of {loaded.name}: {kinds}; name a single token")
+
+
 def _shown(shown: tuple[str, ...]) -> str:
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     return ", ".join(f"“{piece}”" for piece in shown[:_SHOWN]) + more

@@ -128,23 +128,45 @@ def next_tokens(tokens: tuple[str, ...] = PLAIN, clamped: bool = True, seed: int
 
 
 def head_effect(n_layers: int = 8, n_heads: int = 6, seed: int = 0) -> HeadEffect:
-    """One strong head (L4.head[2]), one that hurts, the rest near nothing."""
+    """One strong head (L4.head[2]), half of it repaired, one that hurts, the rest near nothing."""
     rng = _rng(seed)
     effect = rng.normal(0, 0.04, (n_layers, n_heads)).astype("float32")
     effect[n_layers // 2, 2 % n_heads] = 0.83
     effect[-1, 0] = -0.31
+    control = rng.normal(0, 0.04, effect.shape).astype("float32")
+    direct = 2 * effect
     return HeadEffect(
         request={},
         tokens=PLAIN,
         position=5,
         answer=" he",
         answer_id=0,
+        against="",
         to="mean",
+        where="",
         n_controls=4,
+        n_random=32,
         n_texts=1,
+        direct_kind="direct",
+        why_not="",
+        cap=0.0,
+        probability=0.4,
+        score=float(1.5 + direct.sum() + n_layers * 0.25),
+        start=1.0,
+        constant=0.5,
         effect=effect,
-        control=rng.normal(0, 0.04, effect.shape).astype("float32"),
+        control=control,
         kl=np.abs(effect),
+        control_kl=np.abs(control),
+        total=effect,
+        control_total=control,
+        direct=direct,
+        control_direct=control,
+        attribution=direct,
+        random_attribution=np.full(n_layers, 0.2, "float32"),
+        bias=np.zeros(n_layers, "float32"),
+        attention=direct.sum(axis=1),
+        mlp=np.full(n_layers, 0.25, "float32"),
     )
 
 
@@ -344,7 +366,11 @@ def _effect_sizes(rng: np.random.Generator, layers: int = 4) -> dict[str, np.nda
 
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
-    from tests.pages import direction_samples, neuron_samples, text_samples  # which take their words from here
+    from tests.pages import (  # which take their words from here
+        direction_samples,
+        neuron_samples,
+        text_samples,
+    )
 
     return (
         lens(),
