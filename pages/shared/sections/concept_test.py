@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.figures import concept_neuron as drawing
-from core.figures.wording import visible
+from core.figures.wording import readable
 from core.results.concept_neuron import ConceptNeuron
 from core.spec.claims import Subject, subject, subjects
 from core.spec.request import Request, ask
@@ -90,10 +90,10 @@ def _shown(result: ConceptNeuron, request: Request) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "question": [visible(text, 120) for text in result.questions],
+                "question": [readable(text)[:120] for text in result.questions],
                 "on the subject": result.on_concept,
-                "clean": [visible(text, 60) for text in result.answers],
-                "with noise": [visible(text, 60) for text in result.noised],
+                "clean": [readable(text)[:60] for text in result.answers],
+                "with noise": [readable(text)[:60] for text in result.noised],
                 "loss gained": result.loss[0].mean(axis=0),
             }
         ),

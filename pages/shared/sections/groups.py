@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.figures import core_neurons, domain_neurons, shared_neurons, task_spot
+from core.figures.wording import readable, visible
 from core.results.base import Result
 from core.results.core_neurons import CoreNeurons
 from core.results.domain_neurons import DomainNeurons
@@ -240,11 +241,13 @@ def _listed(result: Result) -> None:
         return
     frame = pd.DataFrame({"neuron": [f"L{layer}.neuron[{unit}]" for layer, unit in places]})
     if isinstance(result, TaskSpot | DomainNeurons):
-        frame["writes"] = [" ".join(words) for words in result.writes] + [""] * (
-            len(frame) - len(result.writes)
-        )
+        frame["writes"] = [
+            " ".join(visible(piece, 16) for piece in words) for words in result.writes
+        ] + [""] * (len(frame) - len(result.writes))
     if isinstance(result, DomainNeurons):
-        frame["fires most on"] = [result.names[kind] for kind in result.kind[: len(frame)]]
+        frame["fires most on"] = [
+            readable(result.names[kind]) for kind in result.kind[: len(frame)]
+        ]
 
     def choose() -> None:
         rows = st.session_state["group_table"].selection.rows
