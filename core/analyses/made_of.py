@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from core.analyses.runs import Progress
@@ -36,7 +37,12 @@ class Parts:
 
 
 def made_of(
-    loaded: Loaded, progress: Progress, directions: Tensor, *, k: int = 8, seed: int = 0
+    loaded: Loaded,
+    progress: Progress,
+    directions: Float[Tensor, "layer d_model"],
+    *,
+    k: int = 8,
+    seed: int = 0,
 ) -> Parts:
     """Parts of `directions` [layer, d_model], unit vectors; row l is about `L{l}.resid_post`.
 

@@ -11,6 +11,7 @@ from pages.shared.notices import sentence, shown_text
 from pages.shared.popover import popover
 
 OWN = ""  # the choice that means the visitor's own texts
+_SHUT = "_own_shut"
 SHOWN = 200  # texts of a side that are listed
 HELP = (
     "What the direction is for. Built-in concepts are pairs of short texts that differ in one "
@@ -35,7 +36,9 @@ def draw() -> Concept | None:
             st.selectbox, "Concept", [*known, OWN], name="concept", format_func=_words, help=HELP
         )
         own = state.workspace().own
-        popover("Write your own", _form, own, icon=":material/edit:", key="own_concept")
+        # A new version of the popover is a closed one.
+        shut = st.session_state.get(_SHUT, 0)
+        popover("Write your own", _form, own, icon=":material/edit:", key=f"own_concept_{shut}")
         found = own if name == OWN else known[name]
         if found is not None:
             popover("Its texts", _texts, found, icon=":material/list:", key="concept_texts")
@@ -113,3 +116,4 @@ def _take() -> None:
     made = Concept(name, texts["positive"], texts["negative"], paired=paired)
     state.change(own=made)
     state.set_workspace(state.workspace().with_choice("concept", OWN))
+    st.session_state[_SHUT] = st.session_state.get(_SHUT, 0) + 1

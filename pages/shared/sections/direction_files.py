@@ -12,14 +12,15 @@ from core.spec.errors import Error
 from pages.shared import state
 from pages.shared.notices import code, small
 
-_HANDED = "_directions"
+_HANDED = "_directions"  # the opened file
+_VECTORS = "_direction_vectors"  # its directions as they go into questions
 MOST_BYTES = 64_000_000
 
 
 def handed() -> tuple[tuple[float, ...], ...] | None:
     """The directions of the opened file, one per layer; None when none was opened."""
-    found: Directions | None = st.session_state.get(_HANDED)
-    return None if found is None else tuple(tuple(short(row)) for row in found.weights)
+    found: tuple[tuple[float, ...], ...] | None = st.session_state.get(_VECTORS)
+    return found
 
 
 def draw(found: DirectionResult | None) -> None:
@@ -68,7 +69,9 @@ def _open() -> None:
         return
     if file.size > MOST_BYTES:
         raise Error(f"the file has {file.size:,} bytes; at most {MOST_BYTES:,} are read")
-    st.session_state[_HANDED] = unpack(file.getvalue())
+    found = unpack(file.getvalue())
+    st.session_state[_HANDED] = found
+    st.session_state[_VECTORS] = tuple(tuple(short(row)) for row in found.weights)
     state.set_workspace(state.workspace().with_choice("method", "given"))
 
 
