@@ -13,6 +13,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
 from core.results.head_effect import HeadEffect
+from core.results.heads import Heads
 from core.results.lens import LensResult
 from core.results.neuron_activity import NeuronActivity
 from core.results.neuron_card import NeuronCard
@@ -49,6 +50,7 @@ RESULTS: dict[str, type[Result]] = {
     "explain_test": ExplainTest,
     "guide": GuideResult,
     "head_effect": HeadEffect,
+    "heads": Heads,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
     "neuron_tokens": NeuronTokens,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from kernels.dispatch import implementation
@@ -108,4 +108,6 @@ def _agree(query: Tensor, key: Tensor, aims: Targets, groups: Tensor) -> None:
         raise ValueError(f"self-attention has as many keys as queries, not {key.shape[2]}")
     for name, shape in (("targets", aims.count.shape[1:]), ("groups", groups.shape[1:])):
         if tuple(shape) != (rows, tokens):
-            raise ValueError(f"the {name} are of {tuple(shape)} rows and tokens, not {rows, tokens}")
+            raise ValueError(
+                f"the {name} are of {tuple(shape)} rows and tokens, not {rows, tokens}"
+            )

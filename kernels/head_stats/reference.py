@@ -19,7 +19,7 @@ def run(
 ) -> Stats:
     """See `kernels.head_stats.head_stats`."""
     sums = _Sums(query.shape[1], aims, groups, reach, scores.causal)
-    for rows, queries in _chunks(*query.shape[:3], query.device.type):
+    for rows, queries in _chunks(query):
         keys = slice(0, queries.stop if scores.causal else query.shape[2])
         score = _product(query[rows, :, queries], key[rows, :, keys], scores)
         seen = _seen(scores, rows, queries, keys, query.device)
@@ -43,7 +43,7 @@ def of_pattern(
 ) -> Stats:
     """See `kernels.head_stats.pattern_stats`. A key without weight in any head is not seen."""
     sums = _Sums(pattern.shape[1], aims, groups, reach, causal)
-    for rows, queries in _chunks(*pattern.shape[:3], pattern.device.type):
+    for rows, queries in _chunks(pattern):
         keys = slice(0, queries.stop if causal else pattern.shape[3])
         attention = pattern[rows, :, queries, keys].float()
         seen = (attention > 0).any(dim=1, keepdim=True)
@@ -55,9 +55,10 @@ def of_pattern(
     return sums.stats()
 
 
-def _chunks(n_rows: int, heads: int, tokens: int, device: str) -> Iterator[tuple[slice, slice]]:
-    """(rows, queries), so that their attention stays within what is held at once."""
-    most = AT_ONCE[device if device in AT_ONCE else "cpu"]
+def _chunks(whole: Tensor) -> Iterator[tuple[slice, slice]]:
+    """(rows, queries) of [row, head, query, ..], their attention within what is held at once."""
+    n_rows, heads, tokens, _ = whole.shape
+    most = AT_ONCE.get(whole.device.type, AT_ONCE["cpu"])
     n_queries = min(tokens, CHUNK, max(1, most // (heads * tokens)))
     together = max(1, most // (heads * n_queries * tokens))
     for row in range(0, n_rows, together):
@@ -87,9 +88,7 @@ def _biased(score: Tensor, scores: Scores, rows: slice, queries: slice, keys: sl
     return score
 
 
-def _seen(
-    scores: Scores, rows: slice, queries: slice, keys: slice, device: torch.device
-) -> Tensor:
+def _seen(scores: Scores, rows: slice, queries: slice, keys: slice, device: torch.device) -> Tensor:
     """What can be seen, [row or 1, head or 1, query, key] of bool."""
     if scores.mask is not None:
         part = _part(scores.mask, rows, queries, keys)
@@ -105,9 +104,7 @@ def _part(whole: Tensor, rows: slice, queries: slice, keys: slice) -> Tensor:
 class _Sums:
     """What is added up over chunks; see `Stats` for the shapes."""
 
-    def __init__(
-        self, heads: int, aims: Targets, groups: Tensor, reach: int, causal: bool
-    ) -> None:
+    def __init__(self, heads: int, aims: Targets, groups: Tensor, reach: int, causal: bool) -> None:
         kinds, rows, tokens = aims.count.shape
         self.aims, self.groups = aims, groups
         self.reach, self.ahead = reach, 0 if causal else reach

@@ -21,11 +21,11 @@ _KEPT = 1_000_000  # pairs remembered between layers, 32 MB
 
 
 class Runs(NamedTuple):
-    """Keys of each query: `order[first]`, `order[first + 1]` ... `count` of them."""
+    """Keys of each query: `order[first]`, `order[first + 1]` ... `n` of them."""
 
     order: Places
     first: Places
-    count: Places
+    n: Places
 
 
 class Pairs(NamedTuple):
@@ -70,9 +70,7 @@ class Targets:
         """The same targets on another device."""
         parts = (self.order, self.first, self.count, self.start)
         order, first, count, start = (part.to(device) for part in parts)
-        return Targets(
-            self.kinds, order, first, count, start, self.step, self.visible.to(device)
-        )
+        return Targets(self.kinds, order, first, count, start, self.step, self.visible.to(device))
 
     def pairs(self, rows: slice, queries: slice) -> Pairs:
         """All pairs of these rows and queries; counted from 0 of the whole."""
@@ -112,20 +110,23 @@ def targets(
     lengths  real tokens of each row; queries behind them have no targets
     causal   a query sees the keys up to itself; else all of its row
     """
-    device = next(iter(kinds.values())).count.device
-    n_tokens = next(iter(kinds.values())).count.shape[1]
+    device = next(iter(kinds.values())).n.device
+    n_tokens = next(iter(kinds.values())).n.shape[1]
     places = torch.arange(n_tokens, device=device)
     ends = torch.tensor(list(lengths), device=device)
     real = places[None] < ends[:, None]
     visible = (places + 1).expand(len(ends), -1) if causal else ends[:, None].expand(-1, n_tokens)
     visible = visible.where(real, torch.ones_like(visible))
-    counts = torch.stack([runs.count for runs in kinds.values()]) * real
+    order = torch.stack([runs.order for runs in kinds.values()])
+    first = torch.stack([runs.first for runs in kinds.values()])
+    counts = torch.stack([runs.n for runs in kinds.values()]) * real
+    counts *= order.gather(-1, first) < ends[:, None]  # a target behind the text is none
     generator = torch.Generator().manual_seed(seed)
     start = torch.randint(_PRIME, counts.shape, generator=generator).to(device) % visible
     return Targets(
         tuple(kinds),
-        torch.stack([runs.order for runs in kinds.values()]),
-        torch.stack([runs.first for runs in kinds.values()]),
+        order,
+        first,
         counts,
         start,
         _PRIME,
@@ -133,11 +134,11 @@ def targets(
     )
 
 
-def near(n_rows: int, n_tokens: int, first: Tensor, last: Tensor) -> Runs:
+def near(ids: Places, first: Tensor, last: Tensor) -> Runs:
     """The keys from `first` to `last`, both [token] or [row, token]; none where first > last."""
-    shape = (n_rows, n_tokens)
-    first, last = first.expand(shape), last.expand(shape)
-    order = torch.arange(n_tokens, device=first.device).expand(shape)
+    n_tokens = ids.shape[1]
+    first, last = first.expand_as(ids), last.expand_as(ids)
+    order = torch.arange(n_tokens, device=ids.device).expand_as(ids)
     inside = (first >= 0) & (last < n_tokens)
     return Runs(order, first.clamp(0, n_tokens - 1), (last - first + 1).clamp_min(0) * inside)
 
@@ -145,14 +146,14 @@ def near(n_rows: int, n_tokens: int, first: Tensor, last: Tensor) -> Runs:
 def back(ids: Places, distance: int) -> Runs:
     """The key that many tokens before the query; negative: behind it."""
     places = torch.arange(ids.shape[1], device=ids.device)
-    return near(*ids.shape, places - distance, places - distance)
+    return near(ids, places - distance, places - distance)
 
 
 def at(ids: Places, key: int) -> Runs:
     """One key for all queries behind it."""
     places = torch.arange(ids.shape[1], device=ids.device)
     same = torch.full_like(places, key)
-    return near(*ids.shape, same, same.where(places > key, torch.full_like(places, key - 1)))
+    return near(ids, same, same.where(places > key, torch.full_like(places, key - 1)))
 
 
 def equal(labels: Places, *, behind: int = 0) -> Runs:
