@@ -38,18 +38,18 @@ ABOUT = {
 
 def draw(view: View, patience: Patience) -> None:
     """Find a neuron on the left, read its card on the right, ask more about it below."""
-    finding.line()
+    finding.line(view)
     left, right = st.columns([11, 10], gap="medium")
     with left:
         found = finding.draw(view, patience.left())
     if found is None:
         return
-    layer, neuron = finding.selected(found)
+    layer, neuron = finding.selected(*found)
     site = Site(layer, "neuron", neuron, stack=view.stack)
     with left:
         unit_prompt.draw(view, site, neuron_card.largest(view, site), patience.left())
     with right:
-        neuron_card.draw(view, site, found.z.shape[1], patience.left())
+        neuron_card.draw(view, site, found[0].z.shape[1], patience.left())
     about = state.chosen(
         st.segmented_control, "More about it", list(ABOUT), name="about",
         format_func=ABOUT.__getitem__, label_visibility="collapsed",
@@ -68,7 +68,7 @@ def draw(view: View, patience: Patience) -> None:
         case "groups":
             groups.draw(view, patience.left())
         case "classes":
-            neuron_classes.draw(view, patience.left())
+            neuron_classes.draw(view, site, patience.left())
         case "models":
             neuron_match.draw(view, patience.left())
 

@@ -83,7 +83,8 @@ def _spans(
     texts = [document.text for document in made.documents]
     if words:
         listed = [words] if isinstance(words, str) else list(words)
-        return f"the words {', '.join(listed)}"[:200], word_spans(listed, texts)
+        what = "the word " if len(listed) == 1 else "one of the words "
+        return (what + ", ".join(listed))[:200], word_spans(listed, texts)
     if pattern:
         return f"the pattern /{pattern}/", pattern_spans(pattern, texts)
     return f"the label {label}", label_spans(label, made)

@@ -79,6 +79,8 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
         )
     if loaded.head is None:
         missing.append(("predictions and lens", "the checkpoint has no head for predictions"))
+    if why := _wordless(loaded):
+        missing.append(("output tokens of neurons", why))
     if loaded.d_mlp == 0:
         missing.append(("single neurons", "the experts are one fused map in this family"))
     elif loaded.stacks[""].blocks[0].gate is None:
@@ -90,6 +92,15 @@ def _unavailable(loaded: Loaded, outcomes: list[Outcome]) -> tuple[tuple[str, st
     ):
         missing.append(("attention patterns", "this family does not hand them out"))
     return tuple(missing)
+
+
+def _wordless(loaded: Loaded) -> str:
+    """Why what the prompt's stack writes is not read by one plain matrix; "" when it is."""
+    if loaded.prompt_stack:
+        return "its encoder does not speak through the unembedding"
+    if loaded.module.get_output_embeddings() is None:  # type: ignore[operator]
+        return "the checkpoint has no unembedding"
+    return "its head is more than one matrix" if loaded.row.head else ""
 
 
 def _notes(loaded: Loaded, opened: Opened) -> tuple[str, ...]:

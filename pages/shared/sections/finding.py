@@ -17,12 +17,13 @@ from core.spec.errors import Error
 from core.spec.request import Request
 from pages.shared import state
 from pages.shared.notices import sentence, small
-from pages.shared.panels import answer, asked
+from pages.shared.panels import answer
 from pages.shared.sections import neuron_map, neuron_queries, neuron_table
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.neuron_map import Strip
-from pages.shared.sections.view import View
+from pages.shared.sections.view import GATES, OUTPUT_TOKENS, View
 
+Hits = NeuronSearch | NeuronFires
 BY = {"out": "write", "in": "read", "gate": "open their gate for", "fires": "fire on"}
 # How the strip is coloured while nothing is searched: by the weights, or by the prompt.
 WEIGHTS = {"z": "z", "cosine": "cos(in, out)", "size": "size"}
@@ -46,11 +47,14 @@ SEARCH_HELP = (
 PLACEHOLDER = "dog   ·   cat, dog, horse   ·   /^ ?(mon|tues)day$/   ·   concept:colour"
 
 
-def line() -> None:
+def line(view: View) -> None:
     """The search line, and what colours the strip while nothing is searched."""
+    if why := view.missing(OUTPUT_TOKENS):
+        sentence(f"{why} They are read as tokens of its input embedding instead.", "info")
+    able = [name for name in BY if name != "gate" or not view.missing(GATES)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state.chosen(
-            st.selectbox, "Neurons that", list(BY), name="by",
+            st.selectbox, "Neurons that", able, name="by",
             format_func=BY.__getitem__, width=190,
         )  # fmt: skip
         state.field(
@@ -64,8 +68,8 @@ def line() -> None:
             )  # fmt: skip
 
 
-def draw(view: View, grace: float) -> NeuronMap | None:
-    """Strip and table of what the search line asks; returns the map of all neurons."""
+def draw(view: View, grace: float) -> tuple[NeuronMap, Hits | None] | None:
+    """Strip and table of what the search line asks; returns the map of all neurons and the hits."""
     wrong, request = "", None
     try:
         request = neuron_queries.search(view)
@@ -75,16 +79,18 @@ def draw(view: View, grace: float) -> NeuronMap | None:
     found = answer(whole, key="neuron_map", grace=grace, height=300)
     if wrong:
         sentence(wrong)
-    if request is not None:
-        hits = answer(request, key="search", grace=grace, height=300)
-        if isinstance(found, NeuronMap) and hits is not None:
-            _hits(hits, request, found)
-    elif isinstance(found, NeuronMap):
+    hits = answer(request, key="search", grace=grace, height=300) if request else None
+    if not isinstance(found, NeuronMap):
+        return None
+    if request is None:
         _all(view, found, whole, grace)
-    return found if isinstance(found, NeuronMap) else None
+    if request is None or not isinstance(hits, NeuronSearch | NeuronFires):
+        return found, None
+    _hits(hits, request, found)
+    return found, hits
 
 
-def selected(found: NeuronMap) -> tuple[int, int]:
+def selected(found: NeuronMap, hits: Hits | None) -> tuple[int, int]:
     """(layer, neuron) of the card: what is selected, else the best hit of the search, else the
     neuron that sticks out most.
     """
@@ -92,9 +98,8 @@ def selected(found: NeuronMap) -> tuple[int, int]:
     layers, width = found.z.shape
     if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
         return chosen.layer, chosen.neuron
-    job = asked().job("search") if state.workspace().choice("find") else None
-    if job is not None and job.state == "done":
-        of_hits, neurons = neuron_table.hits(job.result)
+    if hits is not None:
+        of_hits, neurons = neuron_table.hits(hits)
         return int(of_hits[0]), int(neurons[0])
     layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
     return int(layer), int(neuron)
@@ -140,14 +145,14 @@ def _on_prompt(view: View, show: str, grace: float) -> Strip | None:
     )
 
 
-def _hits(hits: object, request: Request, found: NeuronMap) -> None:
+def _hits(hits: Hits, request: Request, found: NeuronMap) -> None:
     if isinstance(hits, NeuronSearch):
         figure, caption = drawn(search_drawing.figure, hits), search_drawing.caption(hits)
         neuron_map.draw(Strip(hits.score, "score", figure, caption, hits, request), key="search")
         for note in hits.notes[:MOST_NOTES]:
             st.html(small(note, quiet=True))
         neuron_table.of_search(hits, key="hits_table")
-    elif isinstance(hits, NeuronFires):
+    else:
         figure, caption = drawn(fires_drawing.figure, hits, show="f1"), fires_drawing.caption(hits)
         strip = Strip(hits.f1 * hits.direction, "F1", figure, caption, hits, request)
         neuron_map.draw(strip, key="search")

@@ -30,7 +30,10 @@ VERBS = {"out": "writes", "in": "reads", "gate": "opens for"}
 
 
 def question(view: View, layer: int, neuron: int) -> Request:
-    return ask("neuron_card", view.model, layer=layer, neuron=neuron, k=K, stack=view.stack)
+    return ask(
+        "neuron_card", view.model, layer=layer, neuron=neuron, k=K, stack=view.stack,
+        **view.against,
+    )  # fmt: skip
 
 
 def draw(view: View, site: Site, width: int, grace: float) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from core.figures import neuron_classes as drawing
 from core.results.neuron_classes import NeuronClasses
 from core.spec.request import Request, ask
+from core.spec.site import Site
 from pages.shared import state
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
@@ -29,12 +30,13 @@ def question(view: View) -> Request:
     return ask("neuron_classes", view.model, stack=view.stack)
 
 
-def draw(view: View, grace: float) -> None:
+def draw(view: View, site: Site, grace: float) -> None:
+    """Classes over depth, and the neurons of one layer: that of the neuron on the card."""
     request = question(view)
     found = answer(request, key="classes", grace=grace, height=420)
     if not isinstance(found, NeuronClasses):
         return
-    layer = min(state.workspace().selection.layer, len(found.count) - 1)
+    layer = site.layer
     left, right = st.columns(2, gap="medium")
     with left:
         panel(
@@ -58,8 +60,9 @@ def draw(view: View, grace: float) -> None:
             on_pick=(lambda point: _open(layer, point)) if found.gated else None,
             python=as_code(request),
         )
-        state.bound(
-            st.number_input, "Layer", name="selection.layer", key="classes_layer_input",
+        state.field(
+            st.number_input, "Layer", key="classes_layer_input", value=layer,
+            then=lambda to: state.select(layer=to, neuron=site.unit),
             min_value=0, max_value=len(found.count) - 1, step=1, width=110,
         )  # fmt: skip
 

@@ -29,7 +29,9 @@ def question(view: View) -> Request | None:
     models = state.workspace().models
     if len(models) < 2:
         return None
-    return ask("neuron_match", view.model, other=str(models[1]), stack=view.stack)
+    b = models[1]
+    other = (b.name, b.revision, b.dtype) if b.revision or b.dtype else b.name
+    return ask("neuron_match", view.model, other=other, stack=view.stack, **view.against)
 
 
 def draw(view: View, grace: float) -> None:

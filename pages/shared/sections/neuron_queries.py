@@ -1,6 +1,9 @@
 """What the search line of the neurons page asks, as questions to the model."""
 
+from typing import Any
+
 from core import concepts
+from core.spec.errors import Error
 from core.spec.query import Pattern, parse
 from core.spec.request import Request, ask
 from pages.shared import state
@@ -8,6 +11,7 @@ from pages.shared.sections import corpus
 from pages.shared.sections.view import View
 
 MOST_HITS = 200
+CONCEPT, LABEL = "concept", "label"  # as in "concept:day"
 
 
 def search(view: View) -> Request | None:
@@ -19,14 +23,19 @@ def search(view: View) -> Request | None:
     line, by = work.choice("find").strip(), work.choice("by")
     if not line:
         return None
-    kind, _, name = (part.strip() for part in line.partition(":"))
-    named = name if kind.lower() == "concept" else ""
-    words = concepts.named(named).positive if named else ()
+    kind, colon, name = (part.strip() for part in line.partition(":"))
+    kind = kind.lower() if colon else ""
+    words = concepts.named(name).positive if kind == CONCEPT else ()
     if by == "fires":
-        return _fires(view, line, words, name if kind.lower() == "label" else "")
-    options = {"weight": by, "k": MOST_HITS, "stack": view.stack}
+        return _fires(view, line, words, name if kind == LABEL else "")
+    if kind == LABEL:
+        raise Error(
+            f"{line[:60]!r} names a label of the generated text; what neurons write or read has "
+            "none, so choose “fire on”, or search for words"
+        )
+    options: dict[str, Any] = {"weight": by, "k": MOST_HITS, "stack": view.stack, **view.against}
     if words:
-        return ask("neuron_search", view.model, words=words, concept=named, **options)
+        return ask("neuron_search", view.model, words=words, concept=name, **options)
     return ask("neuron_search", view.model, query=line, **options)
 
 
@@ -34,7 +43,7 @@ def _fires(view: View, line: str, words: tuple[str, ...], label: str) -> Request
     """The same question about the text that neurons are looked at on."""
     if label:
         return ask("neuron_fires", view.model, label=label, k=MOST_HITS)
-    options = {"corpus": corpus.chosen() or "built-in", "k": MOST_HITS}
+    options: dict[str, Any] = {"corpus": corpus.chosen() or "built-in", "k": MOST_HITS}
     if words:
         return ask("neuron_fires", view.model, words=words, **options)
     read = parse(line)
@@ -47,7 +56,7 @@ def _fires(view: View, line: str, words: tuple[str, ...], label: str) -> Request
 
 def whole(view: View) -> Request:
     """All neurons by their weights."""
-    return ask("neuron_map", view.model, stack=view.stack)
+    return ask("neuron_map", view.model, stack=view.stack, **view.against)
 
 
 def activity(view: View) -> Request:

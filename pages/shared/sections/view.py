@@ -15,6 +15,7 @@ MASKS = ("[MASK]", "<mask>")
 # The views a model can lack, as its card names them.
 PREDICTIONS, TEXT = "predictions and lens", "generated text"
 NEURONS, PATTERNS = "single neurons", "attention patterns"
+GATES, OUTPUT_TOKENS = "gates of neurons", "output tokens of neurons"
 LENS = "logit lens and direct effects on tokens"
 
 
@@ -48,6 +49,11 @@ class View:
     def stack(self) -> str:
         """The stack that reads the prompt: "enc" in an encoder-decoder, as in site texts."""
         return "enc" if self.card is not None and self.card.kind == "encoder-decoder" else ""
+
+    @property
+    def against(self) -> dict[str, Any]:
+        """The option that says as which tokens neurons are read; left out for output tokens."""
+        return {"against": "embedding"} if self.missing(OUTPUT_TOKENS) else {}
 
     @property
     def position(self) -> dict[str, Any]:
