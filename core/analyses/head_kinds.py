@@ -88,24 +88,34 @@ def _stripe(ids: Tensor, texts: HeadTexts, distance: int) -> Runs:
 
 def _same_word(known: Sequence[Sequence[str]], ids: Tensor) -> Runs:
     """From the first piece of a word to the piece before the query."""
-    begins = [_word_begins(row) for row in known]
+    pieces_marked = any(piece.startswith("##") for row in known for piece in row)
+    blanks_marked = any(piece[:1].isspace() for row in known for piece in row)
+    joins = _marked if pieces_marked else _unbroken if blanks_marked else _never
+    begins = [_word_begins(row, joins) for row in known]
     first = torch.tensor(begins, device=ids.device)
     places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     return near(ids, first, places - 1)
 
 
-def _word_begins(row: Sequence[str]) -> list[int]:
+def _word_begins(row: Sequence[str], joins: Callable[[str, str], bool]) -> list[int]:
     """For every piece, where its word begins."""
-    marked = any(piece.startswith("##") for piece in row)
     begins: list[int] = []
     for place, piece in enumerate(row):
-        joined = piece.startswith("##") if marked else _joins(row[place - 1], piece)
-        begins.append(begins[-1] if place and joined else place)
+        begins.append(begins[-1] if place and joins(row[place - 1], piece) else place)
     return begins
 
 
-def _joins(before: str, piece: str) -> bool:
+def _marked(_: str, piece: str) -> bool:
+    return piece.startswith("##")
+
+
+def _unbroken(before: str, piece: str) -> bool:
     return piece[:1].isalnum() and before[-1:].isalnum()
+
+
+def _never(_: str, __: str) -> bool:
+    """A vocabulary of whole words, which marks neither pieces nor blanks."""
+    return False
 
 
 def _topics(known: Sequence[Sequence[str]], topics: Sequence[Sequence[str]], ids: Tensor) -> Tensor:

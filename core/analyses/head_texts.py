@@ -17,6 +17,7 @@ COPY = 50  # tokens of one copy of repeated random text
 PREFIX_COPY, PREFIX_COPIES = 25, 4  # the published form of prefix matching
 PREFIX_TRIM = 0.04  # of the vocabulary left out at both ends there, by the order of its merges
 LEAST_COPY = 2
+SMALL = 4  # copies: a vocabulary of fewer tokens is small
 MOST_TEXTS = 100_000
 WINDOW = 256  # tokens of a corpus' windows
 RANDOM = "random tokens, repeated"
@@ -80,7 +81,10 @@ def _long_enough(source: str, ids: Sequence[tuple[int, ...]]) -> HeadTexts:
 
 
 def repeated(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts:
-    """Rows "BOS r r": r of 50 tokens drawn evenly from the ordinary pieces, fewer if it must."""
+    """Rows "BOS r r": r of 50 tokens drawn evenly from the ordinary pieces, fewer if it must.
+
+    Of a small vocabulary no token is drawn twice in a row: each would have been seen before.
+    """
     before, after = specials(loaded)
     room = (loaded.n_ctx or 10**6) - len(before) - len(after)
     copy = min(COPY, room // 2)
@@ -90,7 +94,12 @@ def repeated(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts:
         )
     ids = ordinary_ids(loaded)
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(ids), (n_sequences, copy), generator=generator).tolist()
+    if len(ids) < SMALL * COPY:
+        copy = min(copy, len(ids))
+        orders = (torch.randperm(len(ids), generator=generator) for _ in range(n_sequences))
+        drawn = [order[:copy].tolist() for order in orders]
+    else:
+        drawn = torch.randint(len(ids), (n_sequences, copy), generator=generator).tolist()
     rows = ([ids[i] for i in row] for row in drawn)
     made = tuple((*before, *row, *row, *after) for row in rows)
     return HeadTexts(RANDOM, made, copy, len(before))
@@ -119,8 +128,9 @@ def specials(loaded: Loaded) -> tuple[tuple[int, ...], tuple[int, ...]]:
     before, after = around(loaded)
     if before or loaded.kind != "decoder":
         return before, after
-    marks: list[int | None] = [loaded.tokenizer.bos_token_id, loaded.tokenizer.eos_token_id]
-    known = [token for token in marks if token is not None and token < loaded.d_vocab]
+    tokenizer = loaded.tokenizer
+    marks = [mark for mark in (tokenizer.bos_token_id, tokenizer.eos_token_id) if mark is not None]
+    known = [mark for mark in marks if mark < loaded.d_vocab]
     return tuple(known[:1]), after
 
 
