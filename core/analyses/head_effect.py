@@ -1,37 +1,29 @@
 """What every head causes: the answer's loss when the head is ablated, beside a control."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.analyses.neuron_activity import no_direct_effect
+from core.analyses.head_asked import N_RANDOM, Asked, ask_heads, random_readings
 from core.analyses.runs import (
     LOGITS_AT_ONCE,
     TOKENS_AT_ONCE,
     Progress,
-    at_position,
     divergence,
     log_probabilities,
-    logit_position,
-    prompt_rows,
 )
 from core.engine.forward import Trace, run
-from core.engine.gradients import head_gradients
-from core.engine.head_attribution import Parts, Score, logit_cap, part_sites, parts, reading
-from core.engine.head_attribution import head_readings as readings_of
-from core.engine.rows import Rows, repeated
+from core.engine.head_attribution import logit_cap
+from core.engine.rows import repeated
 from core.models.loaded import Loaded
-from core.models.tokens import known_ids, pieces
-from core.models.words import one_token
+from core.models.tokens import pieces
 from core.results.head_effect import HeadEffect
 from core.spec.interventions import Ablate, Change, Control, Intervention
 from core.spec.site import Site
 
 N_CONTROLS = 2
-N_RANDOM = 32
 MEASURES = ("effect", "kl", "total", "direct")
 
 
@@ -56,9 +48,7 @@ def head_effect(
     layer are rows of one batch that shares everything below the layer; `where` as of a change.
     The control moves the stream as far at every token, in a random direction inside another head.
     """
-    prompt, ids = prompt_rows(loaded, text)
-    place = at_position(ids, position)
-    asked = _asked(loaded, progress, prompt, list(interventions), place, answer, against, seed)
+    asked = ask_heads(loaded, progress, text, interventions, position, answer, against)
     # By measure and layer: [head, then the controls of each head].
     found: dict[str, list[Tensor]] = {name: [] for name in MEASURES}
     heads, layers = loaded.n_heads, len(loaded.stacks[loaded.prompt_stack].blocks)
@@ -66,22 +56,14 @@ def head_effect(
         progress.step(layer / layers, f"heads of layer {layer} of {layers - 1}")
         _layer(asked, layer, to, where, seed, found)
 
-    def mean(name: str) -> Any:
-        """[layer, head] over the controls of each head."""
-        rows = torch.stack(found[name])[:, heads:]
-        return rows.reshape(layers, heads, N_CONTROLS).mean(dim=-1).numpy()
-
-    def own(name: str) -> Any:
-        return torch.stack(found[name])[:, :heads].numpy()
-
     return HeadEffect(
         request={},
         stack=loaded.prompt_stack,
-        tokens=pieces(loaded, ids),
-        position=place,
-        answer=pieces(loaded, [asked.score.answer])[0],
+        tokens=pieces(loaded, asked.ids),
+        position=asked.place,
+        answer=asked.answer,
         answer_id=asked.score.answer,
-        against="" if asked.score.against is None else pieces(loaded, [asked.score.against])[0],
+        against=asked.against,
         to=to,
         where=where,
         n_controls=N_CONTROLS,
@@ -91,107 +73,24 @@ def head_effect(
         why_not=asked.why_not,
         cap=logit_cap(loaded),
         probability=float(asked.log_p[asked.score.answer].exp()),
-        effect=own("effect"),
-        control=mean("effect"),
-        kl=own("kl"),
-        control_kl=mean("kl"),
-        total=own("total"),
-        control_total=mean("total"),
-        direct=own("direct"),
-        control_direct=mean("direct"),
-        **_sum(asked, layers, heads),
+        **_apart(found, heads),
+        **_sum(asked, layers, heads, seed),
     )
 
 
-@dataclass
-class _Asked:
-    """The unablated run, and what is measured against it."""
-
-    loaded: Loaded
-    progress: Progress
-    prompt: Rows
-    base: list[Change]
-    place: int  # token of the prompt
-    at: int  # where its prediction is among the logits
-    score: Score
-    why_not: str
-    log_p: Tensor  # [d_vocab]
-    value: float  # of the score
-    z: list[Tensor]  # by layer, [token, head, d_head]: one token with a plain path, else all
-    readings: list[Tensor]  # by layer, what a change of z is multiplied with, same shape
-    parts: Parts | None
-    random: Tensor | None  # [layer]
-
-    def site(self, layer: int, component: Any = "head", head: int | None = None) -> Site:
-        one = self.place if not self.why_not and head is None else None
-        return Site(layer, component, head, one, stack=self.loaded.prompt_stack)
-
-
-def _asked(
-    loaded: Loaded,
-    progress: Progress,
-    prompt: Rows,
-    base: list[Change],
-    place: int,
-    answer: str | int,
-    against: str | int,
-    seed: int,
-) -> _Asked:
-    """One clean run (and one back, where there is no plain path)."""
-    at, why_not = logit_position(loaded, place), no_direct_effect(loaded)
-    read = [] if why_not else part_sites(loaded, place)
-    seen = run(loaded, prompt, read=read, change=[base], logits=[at], check=progress.check)
-    assert seen.logits is not None
-    logits = seen.logits[0, -1]
-    log_p = log_probabilities(logits)
-    best = int(log_p[: known_ids(loaded)].argmax())
-    score = Score(
-        best if answer == "" else one_token(loaded, answer),
-        None if against == "" else one_token(loaded, against),
-    )
-    with loaded.busy():
-        value = float(score.of(loaded, logits))
-    shared = (loaded, progress, prompt, base, place, at, score, why_not, log_p, value)
-    if why_not:
-        return _Asked(*shared, *_slopes(loaded, prompt, base, at, score), None, None)
-    with loaded.busy():
-        found, readings = parts(loaded, score, seen.values, logits, place)
-        random = _random(loaded, seen, place, seed)
-    layers = range(loaded.n_layers)
-    z = [seen.values[Site(layer, "head", position=place)][0].float() for layer in layers]
-    return _Asked(*shared, z, [each[None] for each in readings], found, random)
-
-
-def _slopes(
-    loaded: Loaded, prompt: Rows, base: list[Change], at: int, score: Score
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Heads [token, head, d_head] and the slope of the score in them, by layer."""
-
-    def scores(logits: Tensor) -> tuple[list[Tensor], None]:
-        return [score.of(loaded, logits[0, at])], None
-
-    stack = loaded.prompt_stack
-    z, gradients, _ = head_gradients(loaded, prompt, scores, stack, base)
-    return [each[0].float() for each in z], [each[0].float() for each in gradients[0]]
-
-
-def _random(loaded: Loaded, seen: Trace, place: int, seed: int) -> Tensor:
-    """[layer] the largest |attribution| of its heads for a random token, mean over N_RANDOM."""
-    generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(known_ids(loaded), (N_RANDOM,), generator=generator).tolist()
-    layers = range(loaded.n_layers)
-    last = seen.values[Site(loaded.n_layers - 1, "resid_post", position=place)][0, 0].float()
-    reads = torch.stack([reading(loaded, Score(token), last) for token in tokens])
-    found = []
-    for layer in layers:
-        z = seen.values[Site(layer, "head", position=place)][0, 0].float()
-        said = [(readings_of(loaded, layer, read, z)[0] * z).sum(dim=-1) for read in reads]
-        found.append(torch.stack(said).abs().amax(dim=1).mean())
-    return torch.stack(found)
+def _apart(found: dict[str, list[Tensor]], heads: int) -> dict[str, Any]:
+    """The measures [layer, head], and the means over each head's controls."""
+    arrays: dict[str, Any] = {}
+    for name, rows in found.items():
+        both = torch.stack(rows)
+        controls = both[:, heads:].unflatten(1, (heads, N_CONTROLS)).mean(dim=-1)
+        arrays[name] = both[:, :heads].numpy()
+        arrays["control" if name == "effect" else f"control_{name}"] = controls.numpy()
+    return arrays
 
 
 def _layer(
-    asked: _Asked, layer: int, to: str, where: str, seed: int, found: dict[str, list[Tensor]]
+    asked: Asked, layer: int, to: str, where: str, seed: int, found: dict[str, list[Tensor]]
 ) -> None:
     """Ablate each head of a layer, then make the controls of each; append what they show."""
     loaded, answer = asked.loaded, asked.score.answer
@@ -220,7 +119,7 @@ def _layer(
         found[name].append(torch.cat(rows))
 
 
-def _traces(asked: _Asked, read: Site, changes: list[list[Intervention]]) -> Any:
+def _traces(asked: Asked, read: Site, changes: list[list[Intervention]]) -> Iterator[Trace]:
     """Runs of the prompt under many lists of changes, as many rows at once as fit."""
     loaded, tokens = asked.loaded, asked.prompt.ids.shape[1]
     size = max(1, min(TOKENS_AT_ONCE // tokens, LOGITS_AT_ONCE // loaded.d_vocab))
@@ -232,10 +131,10 @@ def _traces(asked: _Asked, read: Site, changes: list[list[Intervention]]) -> Any
         )
 
 
-def _sum(asked: _Asked, layers: int, heads: int) -> dict[str, Any]:
+def _sum(asked: Asked, layers: int, heads: int, seed: int) -> dict[str, Any]:
     """The score as a sum of what was written, NaN where there is no plain path."""
     own, nan = asked.parts, float("nan")
-    if own is None or asked.random is None:
+    if own is None:
         empty = torch.full((layers,), nan).numpy()
         return {
             "score": asked.value,
@@ -244,12 +143,16 @@ def _sum(asked: _Asked, layers: int, heads: int) -> dict[str, Any]:
             "attribution": torch.full((layers, heads), nan).numpy(),
             **dict.fromkeys(("random_attribution", "bias", "attention", "mlp"), empty),
         }
+    random = [
+        (random_readings(asked, layer, seed) * asked.z[layer]).sum(dim=-1).abs().amax(dim=-1).mean()
+        for layer in range(layers)
+    ]
     return {
         "score": own.score,
         "start": own.start,
         "constant": own.constant,
         "attribution": own.heads.numpy(),
-        "random_attribution": asked.random.cpu().numpy(),
+        "random_attribution": torch.stack(random).cpu().numpy(),
         "bias": own.bias.numpy(),
         "attention": own.attention.numpy(),
         "mlp": own.mlp.numpy(),

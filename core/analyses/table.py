@@ -19,6 +19,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
 from core.analyses.head_effect import head_effect
+from core.analyses.head_sources import head_sources
 from core.analyses.heads import heads
 from core.analyses.lens import lens
 from core.analyses.neuron_activity import neuron_activity
@@ -81,6 +82,9 @@ ANALYSES: dict[str, Analysis] = {
     "attention": Analysis(attention, "Where one head looks on a text."),
     "head_effect": Analysis(
         head_effect, "What the answer loses when each head is ablated.", version=2
+    ),
+    "head_sources": Analysis(
+        head_sources, "What one head takes from each token, and what that says to the answer."
     ),
     "heads": Analysis(heads, "What every head looks at: scores, controls and roles."),
     "neuron_classes": Analysis(

@@ -79,9 +79,9 @@ def constant(loaded: Loaded, score: Score) -> float:
 def behind_norm(
     loaded: Loaded,
     norm: nn.Module | None,
-    read: Float[Tensor, " d_model"],
+    read: Float[Tensor, "*reads d_model"],
     written: Float[Tensor, " d_model"],
-) -> Float[Tensor, " d_model"]:
+) -> Float[Tensor, "*reads d_model"]:
     """What is read in front of a norm when `read` is read behind it.
 
     `written` is what arrives at the norm; what it is divided by is held.
@@ -89,34 +89,33 @@ def behind_norm(
     if norm is None:
         return read
     read = read * norm_weight(loaded, norm)
-    read = read - read.mean() if centres(norm) else read
+    read = read - read.mean(dim=-1, keepdim=True) if centres(norm) else read
     return read / norm_scale(loaded, norm, written)
 
 
 def head_readings(
     loaded: Loaded,
     layer: int,
-    read: Float[Tensor, " d_model"],
+    read: Float[Tensor, "*reads d_model"],
     z: Float[Tensor, "head d_head"],
     stack: str = "",
-) -> tuple[Float[Tensor, "head d_head"], float]:
+) -> tuple[Float[Tensor, "*reads head d_head"], Float[Tensor, "*reads"]]:
     """What is read from each head of a layer when `read` is read from the stream behind it.
 
     z [head, d_head] are the heads at this token, for the norm behind the attention where there is
-    one. Attribution of head h: z[h] . answer[h]. Beside it what the output bias adds.
+    one. What head h adds to the reading: z[h] . answer[h]. Beside it what biases add.
     """
     site = Site(layer, "head", stack=stack)
     block, scale = loaded.block(site), loaded.stacks[stack].stream_scale
     write = write_matrix(loaded, site)  # [head, d_head, d_model]
     bias = weight(block.heads, "bias")
-    bias = torch.zeros_like(read) if bias is None else bias
+    bias = write.new_zeros(loaded.d_model) if bias is None else bias
+    behind = None if block.post_attn is None else weight(block.post_attn, "bias")
+    constant_ = 0.0 if behind is None else read @ behind
     if block.post_attn is not None:
         written = torch.einsum("he,hed->d", z.float(), write) + bias
-        own = weight(block.post_attn, "bias")
-        constant_ = 0.0 if own is None else float(own @ read)
         read = behind_norm(loaded, block.post_attn, read, written)
-        return scale * (write @ read), scale * (float(bias @ read) + constant_)
-    return scale * (write @ read), scale * float(bias @ read)
+    return scale * torch.einsum("hed,...d->...he", write, read), scale * (read @ bias + constant_)
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def parts(
     found = Parts(
         heads=torch.stack([(z[n] * readings[n]).sum(dim=-1) for n in layers]).cpu(),
         attention=torch.stack([at(n, "attn_out") @ read for n in layers]).cpu(),
-        bias=torch.tensor(biases),
+        bias=torch.stack(biases).cpu(),
         mlp=torch.stack([at(n, "mlp_out") @ read for n in layers]).cpu(),
         start=float(at(0, "resid_pre") @ read),
         constant=constant(loaded, score),

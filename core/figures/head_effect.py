@@ -5,20 +5,39 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures import grid
+from core.figures import grid, head_parts
 from core.figures.theme import BOTTOM, TOP, Look, colour_bar, drawn, note, signed
 from core.figures.wording import count, number, quoted
 from core.results.head_effect import HeadEffect
+from core.spec.errors import Error
 from core.spec.site import Site
 
+VIEWS = ("effect", "beside", "parts", "repaired")
 MOST_CONTROL_HEADS = 16  # more heads: the control stands in the hover and the caption alone
 
 
-def figure(result: HeadEffect, look: Look, *, limit: float | None = None) -> go.Figure:
+def figure(
+    result: HeadEffect, look: Look, *, view: str = "effect", limit: float | None = None
+) -> go.Figure:
     """Red helps the answer, blue hurts it; layer 0 at the bottom.
 
-    limit  the |effect| of full colour in nats, when several maps stand side by side
+    view   "effect" on log p beside its control; "beside": direct, total and control in logits;
+           "parts": the answer's logit as a running sum; "repaired": direct against total effect
+    limit  the |value| of full colour, when several maps stand side by side
     """
+    match view:
+        case "effect":
+            return _effect(result, look, limit)
+        case "beside":
+            return head_parts.beside(result, look, limit=limit)
+        case "parts":
+            return head_parts.parts(result, look)
+        case "repaired":
+            return head_parts.repaired(result, look)
+    raise Error(f"effects of heads are drawn as {', '.join(VIEWS)}, not {view[:20]!r}")
+
+
+def _effect(result: HeadEffect, look: Look, limit: float | None) -> go.Figure:
     n_layers, n_heads = result.effect.shape
     most = limit or _limit(result)
     beside = n_heads <= MOST_CONTROL_HEADS
@@ -70,9 +89,10 @@ def title(result: HeadEffect) -> str:
 def caption(result: HeadEffect) -> str:
     """The control and the sample, in words."""
     size = float(np.abs(result.control).mean())
+    places = f" at tokens {result.where}" if result.where else ""
     return (
-        f"ablated to {result.to}; control, a random direction inside another head of the layer, "
-        f"{number(size)} nats on average (mean of {result.n_controls}); "
+        f"ablated to {result.to}{places}; control, a random direction inside another head of the "
+        f"layer, {number(size)} nats on average (mean of {result.n_controls}); "
         f"{count(result.n_texts, 'text')}, token {result.position}"
     )
 

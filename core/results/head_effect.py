@@ -88,7 +88,9 @@ class HeadEffect(Result):
         prefix = f"{self.stack}." if self.stack else ""
         n_layers, n_heads = self.effect.shape
         sites = [f"{prefix}L{at}.head[{n}]" for at in range(n_layers) for n in range(n_heads)]
-        names = ("effect", "control", "kl", "control_kl", "total", "control_total", "direct")
-        names += ("control_direct", "attribution", "repair")
+        names = [
+            *("effect", "control", "kl", "control_kl", "total", "control_total"),
+            *("direct", "control_direct", "attribution", "repair"),
+        ]
         columns = {name: getattr(self, name).reshape(-1) for name in names}
         return pd.DataFrame({"site": sites, **columns})

@@ -13,6 +13,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
 from core.results.head_effect import HeadEffect
+from core.results.head_sources import HeadSources
 from core.results.heads import Heads
 from core.results.lens import LensResult
 from core.results.neuron_activity import NeuronActivity
@@ -50,6 +51,7 @@ RESULTS: dict[str, type[Result]] = {
     "explain_test": ExplainTest,
     "guide": GuideResult,
     "head_effect": HeadEffect,
+    "head_sources": HeadSources,
     "heads": Heads,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
