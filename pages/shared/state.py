@@ -112,7 +112,7 @@ def _beginning(widget: str, args: tuple[Any, ...], first: Any) -> dict[str, Any]
     """The option that tells this kind of widget what it begins with."""
     if widget == "selectbox":
         choices = list(args[0])
-        return {"index": choices.index(first) if first in choices else 0}
+        return {"index": choices.index(first) if first in choices else None}
     return {"default" if widget == "segmented_control" else "value": first}
 
 
