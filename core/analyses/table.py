@@ -18,8 +18,12 @@ from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
+from core.analyses.head_composition import head_composition
 from core.analyses.head_effect import head_effect
+from core.analyses.head_ovqk import head_ovqk
+from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
+from core.analyses.head_successor import head_successor
 from core.analyses.heads import heads
 from core.analyses.lens import lens
 from core.analyses.neuron_activity import neuron_activity
@@ -87,6 +91,18 @@ ANALYSES: dict[str, Analysis] = {
         head_sources, "What one head takes from each token, and what that says to the answer."
     ),
     "heads": Analysis(heads, "What every head looks at: scores, controls and roles."),
+    "head_scores": Analysis(
+        head_scores, "What every head does with a token, by its weights: copy, suppress, count on."
+    ),
+    "head_ovqk": Analysis(
+        head_ovqk, "One head by its weights: what it writes for a token, what it looks for."
+    ),
+    "head_successor": Analysis(
+        head_successor, "Does one head turn an item of an ordered list into the next one?"
+    ),
+    "head_composition": Analysis(
+        head_composition, "Which heads read what which earlier heads write, by their weights."
+    ),
     "neuron_classes": Analysis(
         neuron_classes, "What neurons do with what they read: strengthen, weaken, or neither."
     ),

@@ -128,13 +128,37 @@ def heads_of(
     made = torch.einsum("...d,hde->...he", x, maps) + biases
     if norm is None:
         return made
-    own: Tensor = norm.weight  # type: ignore[assignment]
-    like = made.to(own)
+    like = made.to(next(iter(norm.parameters()), made))
     # One norm for each head, or one over all heads side by side (OLMo 2): told by its width.
-    whole = own.ndim == 1 and own.shape[0] != made.shape[-1]
+    own = getattr(norm, "weight", None)
+    whole = own is not None and own.ndim == 1 and own.shape[0] != made.shape[-1]
     answer = norm(like.flatten(-2)).reshape(made.shape) if whole else norm(like)
     result: Tensor = answer.float()
     return result
+
+
+def content(loaded: Loaded, heads: HeadWeights, head: int) -> tuple[Tensor, Tensor]:
+    """(q, k) of a head [d_model, d_head] with the weights of norms on queries and keys folded in.
+
+    What those norms divide by is left out, so products of the two are right up to a factor.
+    """
+    query, key = heads.qk(head)
+    query = _behind(loaded, query, heads.norm_q, head)
+    return query, _behind(loaded, key, heads.norm_k, heads.kv(head))
+
+
+def _behind(loaded: Loaded, maps: Tensor, norm: nn.Module | None, head: int) -> Tensor:
+    """A map [d_model, d_head] times the weight of the norm behind it, centred where that is."""
+    gain = None if norm is None else weight(norm)
+    if norm is None or gain is None:
+        return maps
+    with torch.no_grad():
+        flat = norm(torch.ones_like(gain, dtype=next(norm.parameters()).dtype)[None]).float()
+    bias = weight(norm, "bias")
+    if float((flat if bias is None else flat - bias).abs().max()) < 1e-2:
+        maps = maps - maps.mean(dim=1, keepdim=True)
+    by_head = (gain + loaded.row.norm_offset).reshape(-1, maps.shape[1])
+    return maps * by_head[head % len(by_head)]
 
 
 _Map = tuple[Tensor, Tensor]  # a map and its bias

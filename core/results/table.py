@@ -12,8 +12,12 @@ from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
+from core.results.head_composition import HeadComposition
 from core.results.head_effect import HeadEffect
+from core.results.head_ovqk import HeadOvqk
+from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
+from core.results.head_successor import HeadSuccessor
 from core.results.heads import Heads
 from core.results.lens import LensResult
 from core.results.neuron_activity import NeuronActivity
@@ -50,7 +54,11 @@ RESULTS: dict[str, type[Result]] = {
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "guide": GuideResult,
+    "head_composition": HeadComposition,
     "head_effect": HeadEffect,
+    "head_ovqk": HeadOvqk,
+    "head_scores": HeadScores,
+    "head_successor": HeadSuccessor,
     "head_sources": HeadSources,
     "heads": Heads,
     "lens": LensResult,
