@@ -34,9 +34,15 @@ def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tens
     """See `kernels.lens_topk.lens_topk`; every row of `words` counts."""
     rows, panel, strip = _sizes(len(directions), words, k)
     scratch = torch.empty(panel // strip, rows, strip, device=words.device)
-    parts = [_tile(tile, words, k, scratch) for tile in torch.split(directions, rows)]
-    top, top_ids, bottom, bottom_ids = (torch.cat(each) for each in zip(*parts, strict=True))
-    return top, top_ids, bottom, bottom_ids
+    # Made first: small results made between large temporaries would keep the heap from shrinking.
+    values = scratch.new_empty(2, len(directions), k)
+    ids = scratch.new_empty(2, len(directions), k, dtype=torch.int64)
+    for at in range(0, len(directions), rows):
+        tile = slice(at, at + rows)
+        values[0, tile], ids[0, tile], values[1, tile], ids[1, tile] = _tile(
+            directions[tile], words, k, scratch
+        )
+    return values[0], ids[0], values[1], ids[1]
 
 
 def _sizes(n: int, words: Tensor, k: int) -> tuple[int, int, int]:
