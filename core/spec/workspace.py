@@ -25,7 +25,11 @@ CHOICES: dict[str, str] = {
     "by": "out",  # where it is searched: what neurons write, read, or fire on
     "map": "z",  # what colours the map of all neurons
     "about": "neuron",  # which question the neurons page answers below the map
-    "corpus": "built-in",  # the text that neurons are looked at on
+    "heads": "role",  # what colours the map of all heads
+    "beside": "effect",  # the score it is compared with
+    "scored": "repeated",  # what heads are scored on: repeated tokens, the prompt or a corpus
+    "looked": "pattern",  # which question the heads page answers below the map
+    "corpus": "built-in",  # the text that neurons and heads are looked at on
     "texts": "top",  # which of a neuron's texts are listed
     "panel": "",  # which selected unit stands in the clamp panel of Steer; "": none
     "kind": "set",  # what the clamp panel does to its unit
@@ -68,7 +72,7 @@ class Selection:
 
     token: int | None = None
     layer: int = 0
-    head: int = 0
+    head: int | None = None
     neuron: int | None = None
 
 

@@ -1,5 +1,7 @@
 """One head: where it looks, and beside that what it causes."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -38,8 +40,8 @@ def selected(view: View) -> tuple[int, int]:
     chosen = state.workspace().selection
     sizes = view.card.sizes if view.card else {}
     layers = sizes.get("n_encoder_layers" if view.stack else "n_layers", chosen.layer + 1)
-    heads = sizes.get("n_heads", chosen.head + 1)
-    return min(chosen.layer, layers - 1), min(chosen.head, heads - 1)
+    head = chosen.head or 0
+    return min(chosen.layer, layers - 1), min(head, sizes.get("n_heads", head + 1) - 1)
 
 
 def pattern_question(view: View) -> Request:
@@ -94,12 +96,15 @@ def _inputs(view: View) -> None:
     sizes = view.card.sizes if view.card else {}
     layers = "n_encoder_layers" if view.stack else "n_layers"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for label, name, size in (("Layer", "layer", layers), ("Head", "head", "n_heads")):
-            most = sizes[size] - 1 if size in sizes else None
-            state.bound(
-                st.number_input, f"{label} of the head", name=f"selection.{name}",
-                key=f"head_{name}", min_value=0, max_value=most, step=1, width=130,
-            )  # fmt: skip
+        for name, size in (("layer", layers), ("head", "n_heads")):
+            shown: dict[str, Any] = {
+                "label": f"{name.capitalize()} of the head", "key": f"head_{name}", "min_value": 0,
+                "max_value": sizes[size] - 1 if size in sizes else None, "step": 1, "width": 130,
+            }  # fmt: skip
+            if name == "head" and state.workspace().selection.head is None:
+                state.field(st.number_input, value=0, then=_choose_head, **shown)
+            else:
+                state.bound(st.number_input, name=f"selection.{name}", **shown)
         layer, head = selected(view)
         st.button(
             "+ ablate this head",
@@ -108,6 +113,11 @@ def _inputs(view: View) -> None:
             on_click=state.attempt,
             args=(tray.add, Ablate(_site(view, layer, head), "mean")),
         )
+
+
+def _choose_head(head: int | None) -> None:
+    if head is not None:
+        state.select(head=head)
 
 
 def _words(result: AttentionResult, token: int) -> str:

@@ -1,0 +1,72 @@
+"""Heads: what every attention head looks at, and what each of them causes."""
+
+import streamlit as st
+
+from core.spec.site import Site
+from pages.shared import state
+from pages.shared.frame import page
+from pages.shared.sections import (
+    clamping,
+    corpus,
+    head_card,
+    head_map,
+    head_pattern,
+    head_scores,
+    head_table,
+    prompt,
+)
+from pages.shared.sections.head_scores import Atlas
+from pages.shared.sections.reading import opened
+from pages.shared.sections.view import PATTERNS, PREDICTIONS, Patience, View
+
+PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
+LOOKED = {"pattern": "Pattern", "causes": "What it causes"}
+
+
+def draw(view: View, patience: Patience) -> None:
+    """All heads on the left, the card of one on the right, more about it below."""
+    head_scores.ask_ahead(view)
+    left, right = st.columns([11, 10], gap="medium")
+    with left:
+        line = st.container(horizontal=True, vertical_alignment="bottom")
+        with line:
+            head_scores.choice()
+        if state.workspace().choice("scored") == "corpus":
+            corpus.draw()
+        atlas = head_scores.gathered(view, patience.left())
+        if not atlas.scores:
+            return
+        with line:
+            shown = head_map.choice(atlas, name="heads", label="Colour", role=True)
+        at = head_map.selected(atlas)
+        head_map.draw(atlas, shown, at)
+        if at is None:
+            return
+        head_table.plane(atlas, shown, at)
+        head_table.table(atlas, shown)
+    with right:
+        head_card.draw(view, atlas, at)
+    more(view, atlas, at, patience)
+
+
+def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> None:
+    """What is asked about the chosen head."""
+    needs = {"pattern": PATTERNS, "causes": PREDICTIONS}
+    able = [name for name in LOOKED if not view.missing(needs.get(name, ""))]
+    looked = state.chosen(
+        st.segmented_control, "More about it", able, name="looked",
+        format_func=LOOKED.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    match looked:
+        case "pattern":
+            head_pattern.draw(view, atlas, at, patience.left())
+        case "causes":
+            site = Site(at[0], "head", at[1], stack=view.stack)
+            clamping.draw(view, site, patience.left())
+
+
+with page("heads") as work:
+    patience = Patience(PATIENCE)
+    prompt.draw()
+    if view := opened(work, patience):
+        draw(view, patience)

@@ -1,0 +1,57 @@
+"""Where one head looks on the prompt, with what it causes beside it."""
+
+import numpy as np
+
+from core.figures.wording import number, visible
+from core.results.attention import AttentionResult
+from core.spec.request import Request
+from core.spec.site import Site
+from pages.shared import state
+from pages.shared.panels import answer
+from pages.shared.sections.framed import foot, framed
+from pages.shared.sections.head_card import effect_words
+from pages.shared.sections.head_scores import Atlas
+from pages.shared.sections.view import View, as_code
+from pages.shared.tokens import attention_strip
+
+HELP = (
+    "Where the head looks from the selected token; hover a token to see where that one looks, "
+    "click it to select it. Weights of one token sum to 1. A weight is not an effect: a head can "
+    "look somewhere and change nothing, so the measured effect stands beside it."
+)
+
+
+def question(view: View, at: tuple[int, int]) -> Request:
+    return view.ask("attention", layer=at[0], head=at[1])
+
+
+def draw(view: View, atlas: Atlas, at: tuple[int, int], grace: float) -> None:
+    """The strip of tokens, and below it the whole pattern."""
+    site = Site(at[0], "head", at[1], stack=view.stack)
+    request = question(view, at)
+    found = answer(request, key="pattern", grace=grace, height=200)
+    if not isinstance(found, AttentionResult):
+        return
+    causes = effect_words(atlas, at) if atlas.effect else ""
+    with framed(f"Attention of {site}", HELP, key="pattern", shows=causes):
+        attention_strip(
+            found.tokens,
+            found.pattern,
+            key="pattern_tokens",
+            label=f"Attention of {site}",
+            query=view.token,
+            on_pick=lambda index: state.select(token=int(index)),
+            special=found.special,
+        )
+        foot(found, _words(found, view.token), key="pattern", python=as_code(request))
+
+
+def _words(found: AttentionResult, token: int) -> str:
+    """Where the selected token looks most, beside what even attention would give."""
+    row = found.pattern[token]
+    key = int(np.argmax(row))
+    return (
+        f"token {token} looks most at token {key} “{visible(found.tokens[key], 16)}” "
+        f"({number(row[key] / 255)}; uniform attention would give "
+        f"{number(found.uniform[token])}); entropy {number(found.entropy[token])} nats; 1 text"
+    )
