@@ -20,6 +20,7 @@ from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
 from core.analyses.head_composition import head_composition
 from core.analyses.head_effect import head_effect
+from core.analyses.head_importance import head_importance
 from core.analyses.head_ovqk import head_ovqk
 from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
@@ -39,6 +40,7 @@ from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.remove import remove
+from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
 from core.analyses.shared_neurons import shared_neurons
 from core.analyses.steer import steer
@@ -86,6 +88,9 @@ ANALYSES: dict[str, Analysis] = {
     "attention": Analysis(attention, "Where one head looks on a text."),
     "head_effect": Analysis(
         head_effect, "What the answer loses when each head is ablated.", version=2
+    ),
+    "head_importance": Analysis(
+        head_importance, "How much a corpus needs each head: all estimated, some checked exactly."
     ),
     "head_sources": Analysis(
         head_sources, "What one head takes from each token, and what that says to the answer."
@@ -158,6 +163,9 @@ ANALYSES: dict[str, Analysis] = {
     "task_spot": Analysis(task_spot, "The few neurons one kind of text needs, found and ablated."),
     "concept_neuron": Analysis(
         concept_neuron, "The neuron that writes a concept, found and tested with noise."
+    ),
+    "retrieval": Analysis(
+        retrieval, "Which heads fetch what a text says, and does the answer need them?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

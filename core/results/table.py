@@ -14,6 +14,7 @@ from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
 from core.results.head_composition import HeadComposition
 from core.results.head_effect import HeadEffect
+from core.results.head_importance import HeadImportance
 from core.results.head_ovqk import HeadOvqk
 from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
@@ -33,6 +34,7 @@ from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.remove import RemoveResult
+from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
 from core.results.shared_neurons import SharedNeurons
 from core.results.steer import SteerResult
@@ -56,6 +58,7 @@ RESULTS: dict[str, type[Result]] = {
     "guide": GuideResult,
     "head_composition": HeadComposition,
     "head_effect": HeadEffect,
+    "head_importance": HeadImportance,
     "head_ovqk": HeadOvqk,
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,
@@ -75,6 +78,7 @@ RESULTS: dict[str, type[Result]] = {
     "neuron_texts": NeuronTexts,
     "next_tokens": NextTokens,
     "remove": RemoveResult,
+    "retrieval": Retrieval,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
