@@ -73,10 +73,13 @@ def token_list(loaded: Loaded, name: str) -> TokenList:
 
 
 def name_ids(loaded: Loaded) -> tuple[int, ...]:
-    """The given names that are single tokens."""
-    names = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
-    found = (one_token(loaded, name) for name in names)
-    return tuple(dict.fromkeys(token for token in found if token is not None))
+    """The given names that are single tokens; read once per model."""
+    if "name_ids" not in loaded.memo:
+        names = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
+        found = (one_token(loaded, name) for name in names)
+        loaded.memo["name_ids"] = tuple(dict.fromkeys(i for i in found if i is not None))
+    ids: tuple[int, ...] = loaded.memo["name_ids"]
+    return ids
 
 
 def one_token(loaded: Loaded, text: str) -> int | None:

@@ -5,6 +5,7 @@ the product come from its d_head x d_head middle ("A Mathematical Framework for 
 Circuits", 2021).
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -62,10 +63,22 @@ def eigenvalue_score(
             [d_vocab, d_vocab] circuit embedding v o unembedding^T are those of o spoken v.
     +1 copies every token it reads, -1 works against it; NaN where it says nothing at all.
     """
-    values = torch.linalg.eigvals((o @ spoken @ v).double().cpu())
-    total = float(values.abs().sum())
+    middle = (o @ spoken @ v).double().cpu()
+    total, real = _eigenvalue_sums(middle)
     size = float(v.norm() * o.norm() * spoken.norm())
-    return float(values.real.sum()) / total if total > _NOTHING * size else float("nan")
+    return real / total if total > _NOTHING * size else float("nan")
+
+
+def _eigenvalue_sums(middle: Float[Tensor, "d_head d_head"]) -> tuple[float, float]:
+    """(sum of absolute values, sum of real parts) of a matrix' eigenvalues."""
+    whole = middle.numpy()
+    try:
+        values = np.linalg.eigvals(whole)
+    except np.linalg.LinAlgError:
+        # Very many equal eigenvalues: the iteration ends once they differ in the tenth digit.
+        noise = np.random.default_rng(0).standard_normal(whole.shape)
+        values = np.linalg.eigvals(whole + 1e-10 * np.linalg.norm(whole) * noise)
+    return float(np.abs(values).sum()), float(values.real.sum())
 
 
 def reduced(a: Float[Tensor, "d_in d_head"], b: Float[Tensor, "d_head d_out"]) -> Tensor:

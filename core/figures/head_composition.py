@@ -68,7 +68,8 @@ def caption(result: HeadComposition) -> str:
     mean, deviation = result.random[0].tolist()
     words = (
         f"control, {count(result.n_random, 'pair')} of random factors: {number(mean)} "
-        f"± {number(deviation)}; {count(result.n_pairs, 'pair')} of heads; norms folded in"
+        f"± {number(deviation)}; {count(result.n_pairs, 'pair')} of heads in "
+        f"{count(result.n_layers, 'layer')}; norms folded in"
     )
     if result.rotary:
         words += "; rotary positions: queries and keys by content alone, at offset 0"

@@ -66,7 +66,8 @@ def caption(result: HeadScores) -> str:
     lists = sum(result.list_published)
     return (
         f"tokens enter as their {_entered(result)}; control, "
-        f"{count(result.n_random, 'head')} of random weights in each layer; "
+        f"{count(result.n_random, 'head')} of random weights in each layer (of signed scores their "
+        "mean size); "
         f"copying of {count(result.n_tokens, 'common token')} and {count(result.n_names, 'name')} "
         f"among {count(result.n_vocabulary, 'token')}, eigenvalues over "
         f"{count(result.n_eigen, 'token')}; succession of {count(result.n_steps, 'item')} of "

@@ -64,7 +64,8 @@ def caption(result: HeadSuccessor) -> str:
         f"{count(result.n_random, 'head')} of random weights {number(result.random_score)}; next "
         f"above the item itself by {number(np.nanmean(result.over_copy), sign=True)} and above the "
         f"previous one by {number(np.nanmean(result.over_previous), sign=True)} standard "
-        f"deviations; {count(result.n_dropped, 'item')} dropped as no single token; filled dots hit"
+        f"deviations; {count(len(result.items), 'token')}, {count(result.n_dropped, 'item')} "
+        "dropped as no single token; filled dots hit"
     )
 
 
