@@ -29,7 +29,7 @@ def named(name: str) -> Concept:
     found = built_in()
     if name not in found:
         same = [full for full in found if full.partition(": ")[2] == name]
-        if same:
+        if name and same:
             return found[same[0]]
         some = ", ".join(list(found)[:6])
         raise Error(f"no concept {name[:60]!r}; built in are {some} and {len(found) - 6} more")

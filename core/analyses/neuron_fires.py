@@ -132,8 +132,8 @@ class _Marks:
             raise Error(f"{self.what} is nowhere in {there}; try a larger corpus or another target")
         if least < LEAST_TARGETS:
             raise Error(
-                f"{self.what} is met {found} times in {there}, {least} times in one half of the "
-                f"documents; at least {LEAST_TARGETS} in each are needed"
+                f"too few places with {self.what} in {there}: {found}, of which {least} in one "
+                f"half of the documents; each half needs {LEAST_TARGETS}"
             )
         if min(a - b for a, b in zip(self.n_tokens, self.n_targets, strict=True)) < LEAST_TARGETS:
             raise Error(f"{self.what} is nearly every token of {there}; choose something rarer")

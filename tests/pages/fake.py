@@ -146,14 +146,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return engine
 
 
-def visit(page: str = "steer", address: str = "") -> AppTest:
+def visit(page: str = "steer", address: str = "", *, seconds: float = 20.0) -> AppTest:
     """A new visitor who opens a page at this address (`"?layer=3"`); settled."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
     for name, value in parse_qsl(address.lstrip("?"), keep_blank_values=True):
         at.query_params[name] = value
     if page != "start":
         at.switch_page(str(ROOT / f"pages/{page}.py"))
-    return settled(at.run())
+    return settled(at.run(), seconds)
 
 
 def query(work: Workspace) -> str:
@@ -204,7 +204,9 @@ def notes(at: AppTest) -> list[str]:
 
 def field(at: AppTest, key: str) -> Any:
     """The widget drawn by `state.field` under this key, whatever its version."""
-    kinds = ("number_input", "slider", "toggle", "text_input", "text_area", "selectbox")
+    kinds = (
+        "number_input", "slider", "toggle", "text_input", "text_area", "selectbox", "button_group",
+    )  # fmt: skip
     found = [w for kind in kinds for w in at.get(kind) if str(w.key).rpartition("__")[0] == key]
     assert len(found) == 1, f"{len(found)} widgets under {key}"
     return found[0]

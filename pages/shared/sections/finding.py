@@ -82,6 +82,8 @@ def draw(view: View, grace: float) -> tuple[NeuronMap, Hits | None] | None:
     hits = answer(request, key="search", grace=grace, height=300) if request else None
     if not isinstance(found, NeuronMap):
         return None
+    if lost := _lost(found):
+        sentence(lost, "warning")
     if request is None:
         _all(view, found, whole, grace)
     if request is None or not isinstance(hits, NeuronSearch | NeuronFires):
@@ -95,14 +97,24 @@ def selected(found: NeuronMap, hits: Hits | None) -> tuple[int, int]:
     neuron that sticks out most.
     """
     chosen = state.workspace().selection
-    layers, width = found.z.shape
-    if chosen.neuron is not None and chosen.layer < layers and chosen.neuron < width:
+    if chosen.neuron is not None and not _lost(found):
         return chosen.layer, chosen.neuron
     if hits is not None:
         of_hits, neurons = neuron_table.hits(hits)
         return int(of_hits[0]), int(neurons[0])
     layer, neuron = np.unravel_index(int(np.abs(found.z).argmax()), found.z.shape)
     return int(layer), int(neuron)
+
+
+def _lost(found: NeuronMap) -> str:
+    """Which neuron is selected, by a link or for another model, that this model has not."""
+    chosen, (layers, width) = state.workspace().selection, found.z.shape
+    if chosen.neuron is None or (chosen.layer < layers and chosen.neuron < width):
+        return ""
+    return (
+        f"There is no L{chosen.layer}.neuron[{chosen.neuron}] in this model: it has {layers} "
+        f"layers of {width:,} neurons. Another one is shown."
+    )
 
 
 def _all(view: View, found: NeuronMap, request: Request, grace: float) -> None:
