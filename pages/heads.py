@@ -6,21 +6,31 @@ from core.spec.site import Site
 from pages.shared import state
 from pages.shared.frame import page
 from pages.shared.sections import (
-    clamping,
     corpus,
     head_card,
+    head_causes,
+    head_corpus,
     head_map,
+    head_pairs,
     head_pattern,
     head_scores,
     head_table,
+    head_tokens,
     prompt,
 )
 from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.reading import opened
-from pages.shared.sections.view import PATTERNS, PREDICTIONS, Patience, View
+from pages.shared.sections.view import PATTERNS, PREDICTIONS, TEXT, Patience, View
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
-LOOKED = {"pattern": "Pattern", "causes": "What it causes"}
+LOOKED = {
+    "pattern": "Pattern",
+    "causes": "What heads cause",
+    "tokens": "Reads and writes",
+    "texts": "Over texts",
+    "pairs": "Works with",
+}
+NEEDS = {"pattern": PATTERNS, "causes": PREDICTIONS, "texts": TEXT}
 
 
 def draw(view: View, patience: Patience) -> None:
@@ -37,12 +47,12 @@ def draw(view: View, patience: Patience) -> None:
         if not atlas.scores:
             return
         with line:
-            shown = head_map.choice(atlas, name="heads", label="Colour", role=True)
+            shown = head_map.choice(view, atlas, name="heads", label="Colour", role=True)
         at = head_map.selected(atlas)
         head_map.draw(atlas, shown, at)
         if at is None:
             return
-        head_table.plane(atlas, shown, at)
+        head_table.plane(view, atlas, shown, at)
         head_table.table(atlas, shown)
     with right:
         head_card.draw(view, atlas, at)
@@ -51,8 +61,8 @@ def draw(view: View, patience: Patience) -> None:
 
 def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> None:
     """What is asked about the chosen head."""
-    needs = {"pattern": PATTERNS, "causes": PREDICTIONS}
-    able = [name for name in LOOKED if not view.missing(needs.get(name, ""))]
+    site = Site(at[0], "head", at[1], stack=view.stack)
+    able = [name for name in LOOKED if not view.missing(NEEDS.get(name, ""))]
     looked = state.chosen(
         st.segmented_control, "More about it", able, name="looked",
         format_func=LOOKED.__getitem__, label_visibility="collapsed",
@@ -61,8 +71,14 @@ def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> N
         case "pattern":
             head_pattern.draw(view, atlas, at, patience.left())
         case "causes":
-            site = Site(at[0], "head", at[1], stack=view.stack)
-            clamping.draw(view, site, patience.left())
+            head_causes.draw(view, atlas, site, patience.left())
+        case "tokens":
+            causes = head_card.effect_words(atlas, at) if atlas.effect else ""
+            head_tokens.draw(view, site, causes, patience.left())
+        case "texts":
+            head_corpus.draw(view, at, patience.left())
+        case "pairs":
+            head_pairs.draw(view, patience.left())
 
 
 with page("heads") as work:

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.theme import Look, colour, drawn
-from core.figures.wording import number
+from core.figures.wording import count, number
 from core.results.heads import Heads
 from core.spec.site import Site
 
@@ -50,6 +50,12 @@ def title(result: Heads, layer: int, head: int) -> str:
     at = int(profile.argmax())
     place = Site(layer, "head", head, stack=result.stack)
     return (
-        f"{place} looks {int(result.lags[at])} tokens back with {number(profile[at])} on average "
+        f"{place} looks {_far(int(result.lags[at]))} with {number(profile[at])} on average "
         f"(uniform {number(result.lag_uniform[layer, at])})"
     )
+
+
+def _far(lag: int) -> str:
+    if lag == 0:
+        return "at the token itself"
+    return f"{count(abs(lag), 'token')} {'back' if lag > 0 else 'ahead'}"

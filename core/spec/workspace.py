@@ -28,6 +28,8 @@ CHOICES: dict[str, str] = {
     "heads": "role",  # what colours the map of all heads
     "beside": "effect",  # the score it is compared with
     "scored": "repeated",  # what heads are scored on: repeated tokens, the prompt or a corpus
+    "source": "",  # the tokens a head is asked about; "": those it writes most for
+    "through": "k",  # how the later of two heads reads: queries, keys or values
     "looked": "pattern",  # which question the heads page answers below the map
     "corpus": "built-in",  # the text that neurons and heads are looked at on
     "texts": "top",  # which of a neuron's texts are listed

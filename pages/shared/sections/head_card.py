@@ -9,7 +9,7 @@ import streamlit as st
 from core.figures import head_lags as drawing
 from core.figures.head_atlas import Score
 from core.figures.wording import number, quoted
-from core.results.heads import ROLE_NAMES, ROLES, Heads
+from core.results.heads import KINDS, ROLE_NAMES, ROLES, Heads
 from core.spec.interventions import Ablate
 from core.spec.site import Site
 from pages.shared import state, tray
@@ -18,7 +18,7 @@ from pages.shared.menu import entry
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.head_map import sample
-from pages.shared.sections.head_scores import EFFECTS, Atlas
+from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.view import View, as_code
 
 HELP = (
@@ -125,7 +125,7 @@ def _table(atlas: Atlas, at: tuple[int, int]) -> str:
 
 
 def _attention(atlas: Atlas) -> Iterator[tuple[str, Score]]:
-    return ((name, score) for name, score in atlas.scores.items() if name not in EFFECTS)
+    return ((name, score) for name, score in atlas.scores.items() if name in KINDS)
 
 
 def _row(atlas: Atlas, rank: int, name: str, score: Score, at: tuple[int, int]) -> str:

@@ -6,19 +6,22 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.figures import head_atlas as drawing
+from core.figures import head_scores as weight_drawing
 from core.figures.head_atlas import Score
 from core.figures.wording import count, number
 from core.results.base import Result
 from core.results.head_effect import HeadEffect
-from core.results.heads import Heads
+from core.results.head_scores import KINDS as WEIGHT_KINDS
+from core.results.head_scores import HeadScores
+from core.results.heads import KINDS, Heads
 from core.spec.request import Request
 from pages.shared import state
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
-from pages.shared.sections.head_scores import ROLE, Atlas
-from pages.shared.sections.view import as_code
+from pages.shared.sections.head_scores import EFFECTS, ROLE, Atlas
+from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
 
 HELP = (
     "A row a layer, a column a head. Role: the rule that a head exceeds by the largest factor; it "
@@ -28,17 +31,20 @@ HELP = (
 )
 
 
-def choice(atlas: Atlas, *, name: str, label: str, role: bool) -> str:
-    """A choice among the scores; one that is still being worked out stays chosen."""
-    names = {ROLE: "best role"} if role and atlas.heads else {}
-    names |= {key: score.name for key, score in atlas.scores.items()}
-    value = state.workspace().choice(name)
-    if atlas.waiting and value not in names:
-        names = {value: f"{value.replace('_', ' ')} …"} | names
+def choice(view: View, atlas: Atlas, *, name: str, label: str, role: bool) -> str:
+    """A choice among the scores that there are or can be; `role`: the roles too."""
+    names: dict[str, str] = {}
+    if not view.missing(PATTERNS):
+        kinds = atlas.heads.kinds if atlas.heads else KINDS
+        names = ({ROLE: "best role"} if role else {}) | {
+            kind: kind.replace("_", " ") for kind in kinds
+        }
+    if not view.missing(PREDICTIONS):
+        names |= {key: words for key, (_, _, words, _) in EFFECTS.items()}
+    names |= WEIGHT_KINDS
     return state.chosen(
-        st.selectbox, label, list(names), name=name, format_func=lambda key: names.get(key, key),
-        width=230,
-    )  # fmt: skip
+        st.selectbox, label, list(names), name=name, format_func=names.__getitem__, width=230
+    )
 
 
 def selected(atlas: Atlas) -> tuple[int, int] | None:
@@ -106,6 +112,8 @@ def about(found: Result, score: Score) -> str:
             f"control: the stream moved as far in a random direction inside another head (mean of "
             f"{found.n_controls}); {count(found.n_texts, 'text')}, token {found.position}"
         )
+    if isinstance(found, HeadScores):
+        return weight_drawing.caption(found)
     assert isinstance(found, Heads)
     kind = next(kind for kind, values in found.scores.items() if values is score.values)
     null = found.threshold(kind)

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.figures import head_scores as weight_drawing
 from core.figures.head_atlas import Score
 from core.results.base import Result
 from core.results.head_effect import HeadEffect
+from core.results.head_scores import KINDS as WEIGHT_KINDS
+from core.results.head_scores import HeadScores
 from core.results.heads import KINDS, MASSES, Heads
 from core.spec.request import Request, ask
 from pages.shared import state
@@ -31,6 +34,7 @@ EFFECTS = {
     "direct": ("direct", "control_direct", "direct effect", "logits"),
     "kl": ("kl", "control_kl", "KL when ablated", "nats"),
 }
+WEIGHTS = tuple(WEIGHT_KINDS)
 UNITS = {"effective_tokens": "tokens", "distance": "tokens", "entropy": "of the most possible"}
 
 
@@ -40,13 +44,14 @@ class Atlas:
 
     heads: Heads | None = None
     effect: HeadEffect | None = None
+    weights: HeadScores | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)  # by the name of the analysis
     waiting: bool = False  # something more is being worked out
 
     def source(self, name: str) -> Result:
         """The answer that a score is from."""
-        found = self.effect if name in EFFECTS else self.heads
+        found = self.effect if name in EFFECTS else self.weights if name in WEIGHTS else self.heads
         assert found is not None
         return found
 
@@ -72,6 +77,15 @@ def question(view: View) -> Request | None:
 
 def effect_question(view: View) -> Request:
     return view.ask("head_effect", to="mean", **view.position)
+
+
+def weights_question(view: View) -> Request:
+    return ask("head_scores", view.model, seed=view.seed, stack=view.stack, **view.against)
+
+
+def wanted() -> set[str]:
+    """The scores that the map and the scatter show."""
+    return {state.workspace().choice(name) for name in ("heads", "beside")}
 
 
 def ask_ahead(view: View) -> None:
@@ -104,18 +118,23 @@ def gathered(view: View, grace: float) -> Atlas:
         _add(atlas, request, grace)
     else:
         sentence("The pasted text was left in another tab; paste it again under Own text.", "info")
+    if wanted() & set(WEIGHTS):
+        _add(atlas, weights_question(view), grace)
     return atlas
 
 
 def _add(atlas: Atlas, request: Request, grace: float) -> None:
     name = request.analysis
-    found = answer(request, key=name, grace=grace, height=110, bulk=name == "heads")
+    found = answer(request, key=name, grace=grace, height=110, bulk=name != "head_effect")
     job = asked().job(name)
     atlas.waiting |= job is not None and not job.finished
     atlas.requests[name] = request
     if isinstance(found, HeadEffect):
         atlas.effect = found
         atlas.scores |= _of_effect(found)
+    elif isinstance(found, HeadScores):
+        atlas.weights = found
+        atlas.scores |= {kind: weight_drawing.score(found, kind) for kind in WEIGHTS}
     elif isinstance(found, Heads):
         atlas.heads = found
         atlas.scores |= _of_heads(found)

@@ -14,6 +14,7 @@ from pages.shared.panels import look
 from pages.shared.sections import head_map
 from pages.shared.sections.framed import framed
 from pages.shared.sections.head_scores import ROLE, Atlas
+from pages.shared.sections.view import View
 
 HEIGHT = 330
 PLANE_HELP = (
@@ -28,27 +29,28 @@ def across(atlas: Atlas, shown: str) -> Score | None:
     if shown in atlas.scores:
         return atlas.scores[shown]
     if shown == ROLE and atlas.heads:
-        return atlas.scores[_rarest(atlas)]
+        return atlas.scores[_commonest(atlas)]
     return None
 
 
-def _rarest(atlas: Atlas) -> str:
+def _commonest(atlas: Atlas) -> str:
     """The score whose rule the most heads with a role fit; the first score when none does."""
     heads = atlas.heads
     assert heads is not None
     codes, n = np.unique(heads.role[heads.role > 0], return_counts=True)
     names = [ROLE_NAMES[code] for code in codes[np.argsort(-n)].tolist()]
+    names.sort(key="broad".__eq__)  # the least telling one only where there is no other
     kinds = [rule.kind for name in names for rule in ROLES if rule.name == name]
     return next((kind for kind in kinds if kind in heads.scores), heads.kinds[0])
 
 
-def plane(atlas: Atlas, shown: str, picked: tuple[int, int]) -> None:
+def plane(view: View, atlas: Atlas, shown: str, picked: tuple[int, int]) -> None:
     """The scatter of two scores."""
     one = across(atlas, shown)
     if one is None:
         return
     with framed("One score against another", PLANE_HELP, key="head_plane"):
-        name = head_map.choice(atlas, name="beside", label="Upwards", role=False)
+        name = head_map.choice(view, atlas, name="beside", label="Upwards", role=False)
         if name not in atlas.scores:
             return
         other = atlas.scores[name]
