@@ -18,6 +18,7 @@ import torch
 # Shapes named in annotations are checked whenever a test calls the function.
 jaxtyping.install_import_hook(
     [
+        "kernels.head_stats",
         "kernels.lens_topk",
         "kernels.top_examples",
         "core.analyses.runs",
