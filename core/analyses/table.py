@@ -21,6 +21,7 @@ from core.analyses.guide import guide
 from core.analyses.head_composition import head_composition
 from core.analyses.head_effect import head_effect
 from core.analyses.head_importance import head_importance
+from core.analyses.head_overlap import head_overlap
 from core.analyses.head_ovqk import head_ovqk
 from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
@@ -166,6 +167,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "retrieval": Analysis(
         retrieval, "Which heads fetch what a text says, and does the answer need them?"
+    ),
+    "head_overlap": Analysis(
+        head_overlap, "Which heads tasks share, and what breaks without them."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

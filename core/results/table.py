@@ -15,6 +15,7 @@ from core.results.guide import GuideResult
 from core.results.head_composition import HeadComposition
 from core.results.head_effect import HeadEffect
 from core.results.head_importance import HeadImportance
+from core.results.head_overlap import HeadOverlap
 from core.results.head_ovqk import HeadOvqk
 from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
@@ -79,6 +80,7 @@ RESULTS: dict[str, type[Result]] = {
     "next_tokens": NextTokens,
     "remove": RemoveResult,
     "retrieval": Retrieval,
+    "head_overlap": HeadOverlap,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
