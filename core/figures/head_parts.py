@@ -43,10 +43,12 @@ def words(result: HeadEffect) -> str:
     x, y = result.direct.ravel(), result.total.ravel()
     agree = float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else float("nan")
     repaired = result.repair[np.isfinite(result.repair)]
-    median = f"; of direct effects the median head is made good by {np.median(repaired):.0%}"
+    median = ""
+    if repaired.size:
+        median = f"; of direct effects the median head is made good by {np.median(repaired):.0%}"
     return (
         f"Direct and total effects on {_score(result)} correlate by {number(agree)}"
-        f"{median if repaired.size else ''}"
+        f"{median}"
     )
 
 
