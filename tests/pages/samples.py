@@ -368,6 +368,8 @@ def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
     from tests.pages import (  # which take their words from here
         direction_samples,
+        head_cause_samples,
+        head_weight_samples,
         neuron_samples,
         text_samples,
     )
@@ -392,6 +394,8 @@ def every() -> tuple[Result, ...]:
         unit_effect("head"),
         unit_effect(pieces=HOSTILE[:12]),
         *neuron_samples.every(),
+        *head_weight_samples.every(),
         *text_samples.every(),
         *direction_samples.every(),
+        *head_cause_samples.every(),
     )

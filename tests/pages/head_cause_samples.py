@@ -1,0 +1,82 @@
+"""Made-up answers about what heads cause."""
+
+import numpy as np
+
+from core.results.base import Result
+from core.results.head_importance import HeadImportance
+from core.results.head_sources import HeadSources
+from tests.pages.samples import HOSTILE, PLAIN
+
+
+def head_sources(tokens: tuple[str, ...] = PLAIN, kind: str = "direct") -> HeadSources:
+    """A head that looks at its first token and is moved by the third."""
+    n = len(tokens)
+    weight = np.full(n, 0.4 / max(1, n - 1), "float32")
+    weight[0] = 0.6
+    part = np.full(n, 0.01, "float32")
+    part[2] = 0.7
+    nan = np.full(n, np.nan, "float32")
+    direct = kind == "direct"
+    return HeadSources(
+        request={},
+        site="L4.head[2]",
+        tokens=tokens,
+        special=(False,) * n,
+        position=n - 1,
+        answer=tokens[1],
+        against="",
+        kind=kind,
+        why_not="" if direct else "norms act on the stream itself",
+        n_random=32 if direct else 0,
+        whole=float(part.sum()),
+        weight=weight,
+        size=3 * weight,
+        attribution=part,
+        random_low=-0.1 * weight if direct else nan,
+        random_high=0.1 * weight if direct else nan,
+    )
+
+
+def head_importance(n_layers: int = 6, n_heads: int = 4, agree: bool = True) -> HeadImportance:
+    """A few heads that matter; exact effects that agree with the estimate, or do not."""
+    rng = np.random.default_rng(0)
+    estimate = np.abs(rng.normal(0, 0.01, (n_layers, n_heads)))
+    estimate[n_layers // 2, 1] = 0.08
+    order = np.argsort(-estimate.ravel())[:8]
+    layer, head = np.unravel_index(order, estimate.shape)
+    exact = estimate[layer, head] * (1.1 if agree else -1.0)
+    return HeadImportance(
+        request={},
+        corpus="built-in",
+        to="mean",
+        n_texts=128,
+        n_tokens=16_256,
+        n_samples=4,
+        n_controls=2,
+        loss=1.77,
+        estimate=estimate,
+        first=0.3 * estimate,
+        second=0.7 * estimate,
+        control=np.abs(rng.normal(0, 0.01, estimate.shape)),
+        layer=layer,
+        head=head,
+        top=np.arange(8) < 4,
+        exact=exact,
+        exact_error=np.full(8, 0.002),
+        exact_kl=np.abs(exact),
+        exact_control=np.full(8, 0.01),
+        spearman=0.93 if agree else -1.0,
+        pearson=0.95 if agree else -1.0,
+    )
+
+
+def every() -> tuple[Result, ...]:
+    """One of each kind, plain and hostile, by slope and by path, reliable and not."""
+    return (
+        head_sources(),
+        head_sources(HOSTILE),
+        head_sources(kind="gradient"),
+        head_importance(),
+        head_importance(agree=False),
+        head_importance(2, 32),
+    )
