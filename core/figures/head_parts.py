@@ -46,10 +46,7 @@ def words(result: HeadEffect) -> str:
     median = ""
     if repaired.size:
         median = f"; of direct effects the median head is made good by {np.median(repaired):.0%}"
-    return (
-        f"Direct and total effects on {_score(result)} correlate by {number(agree)}"
-        f"{median}"
-    )
+    return f"Direct and total effects on {_score(result)} correlate by {number(agree)}{median}"
 
 
 def parts(result: HeadEffect, look: Look) -> go.Figure:

@@ -1,0 +1,210 @@
+"""Heads with the real engine: the map, the card and its questions, for every kind of model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.figures.head_atlas import Score, agreement
+from core.home import EMBEDDED
+from core.spec.interventions import Ablate
+from core.spec.request import ModelRef
+from core.spec.site import site
+from core.spec.workspace import Selection, Workspace
+from pages.shared.sections import head_map
+from pages.shared.sections.head_scores import Atlas
+from tests import tiny
+from tests.pages.fake import address, field, notes, query, settled, texts, visit, work
+
+SMALL = "embedded-small"
+small = pytest.mark.skipif(
+    not (EMBEDDED / SMALL / "config.json").exists(), reason=f"assets/models/{SMALL} is not built"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_answers() -> None:
+    st.cache_resource.clear()  # every visitor of a test run has the same session id
+
+
+def opened(
+    name: str = SMALL,
+    prompt: str = "The cat sat. The cat",
+    at: Selection | None = None,
+    **choices: str,
+) -> AppTest:
+    start = Workspace((ModelRef(name),), prompt, selection=at or Selection())
+    for key, value in choices.items():
+        start = start.with_choice(key, value)
+    return settled(visit("heads", query(start)), seconds=120)
+
+
+def family(
+    name: str, folder: Path, prompt: str = "the cat sat on the mat", **choices: str
+) -> AppTest:
+    return opened(str(tiny.make(name, folder)), prompt, **choices)
+
+
+def sound(at: AppTest) -> str:
+    """The page's words; nothing on it may have gone wrong."""
+    said = texts(at) + " ".join(notes(at))
+    assert "Something went wrong" not in said
+    assert not any("eido-error" in note for note in notes(at)), notes(at)
+    return said
+
+
+# --- what is shown -------------------------------------------------------------------------
+
+
+@small
+def test_the_page_shows_map_scatter_table_card_and_pattern_and_the_effect_beside_it() -> None:
+    at = opened()
+    said = sound(at)
+    assert notes(at) == []
+    assert len(at.dataframe) == 1
+    for part in ("All heads", "One score against another", "Attention of L"):
+        assert part in said
+    assert "4 induction" in said
+    pattern = said.split("Attention of L")[1]
+    assert "Without it log p of" in pattern.split("looks most at")[0]
+
+
+@small
+def test_without_a_choice_the_head_of_the_largest_effect_stands_on_the_card() -> None:
+    at = opened()
+    table = at.dataframe[0].value
+    effects = table["effect on the answer"].abs()
+    best = table["head"][effects.idxmax()]
+    assert f"<b>{best}</b>" in texts(at)
+    assert work(at).selection.head is None
+    assert "head" not in address(at)
+
+
+@small
+def test_a_link_to_the_first_head_is_not_taken_for_no_choice() -> None:
+    at = opened(at=Selection(layer=0, head=0), heads="previous_token")
+    assert "<b>L0.head[0]</b>" in texts(at)
+    assert address(at)["head"] == "0"
+
+
+@small
+def test_a_head_that_the_model_has_not_becomes_the_last_it_has() -> None:
+    at = opened(at=Selection(layer=70, head=50))
+    assert "<b>L5.head[3]</b>" in texts(at)
+
+
+@small
+def test_the_strongest_by_the_score_shown_leads_the_table_and_the_card() -> None:
+    at = opened(heads="induction_stripe")
+    table = at.dataframe[0].value
+    first = table.iloc[0]
+    assert first["induction stripe"] == table["induction stripe"].max() > 0.8
+    assert first["induction stripe, control"] < 0.1
+    assert f"<b>{first['head']}</b>" in texts(at)
+
+
+@small
+def test_next_goes_on_to_the_layer_above_and_the_clamp_goes_into_the_tray() -> None:
+    at = opened(at=Selection(layer=0, head=3))
+    at.button(key="head_n").click()
+    settled(at)
+    assert (work(at).selection.layer, work(at).selection.head) == (1, 0)
+    at.button(key="head_clamp").click()
+    settled(at)
+    assert work(at).active() == (Ablate(site("L1.head[0]"), "mean"),)
+    assert "ablated" in texts(at) or "tray" in texts(at)
+
+
+@small
+@pytest.mark.parametrize(
+    ("looked", "says"),
+    [
+        ("causes", "What heads cause for"),
+        ("tokens", "reads and writes"),
+        ("pairs", "Which heads read which"),
+    ],
+)
+def test_every_question_about_a_head_is_answered(looked: str, says: str) -> None:
+    assert says in sound(opened(looked=looked))
+
+
+@small
+def test_tokens_that_are_typed_are_what_the_head_is_asked_about() -> None:
+    at = opened(looked="tokens")
+    field(at, "source").set_value("cat, dog")
+    settled(at)
+    assert "<th><code>·cat</code></th>" in sound(at)
+    assert address(at)["source"] == "cat, dog"
+
+
+@small
+def test_heads_can_be_scored_on_the_prompt_itself() -> None:
+    at = opened(scored="prompt")
+    assert "1 text, 7 tokens" in sound(at)
+
+
+# --- every kind of model, and texts at the edge --------------------------------------------
+
+
+def test_an_encoder_shows_what_its_heads_look_at(tmp_path: Path) -> None:
+    said = sound(family("bert", tmp_path / "m", prompt="the cat [MASK] on the mat"))
+    assert "All heads" in said
+    assert "Attention of L" in said
+
+
+def test_an_encoder_decoder_shows_the_heads_of_its_encoder(tmp_path: Path) -> None:
+    said = sound(family("t5", tmp_path / "m"))
+    assert "enc.L" in said
+
+
+def test_a_model_without_patterns_shows_effects_alone_and_says_why(tmp_path: Path) -> None:
+    at = family("bloom", tmp_path / "m")
+    said = sound(at)
+    assert "All heads" in said
+    if "No attention patterns" in said:
+        assert "Attention of L" not in said
+
+
+@pytest.mark.parametrize("looked", ["pattern", "causes"])
+def test_one_token_is_a_text_too(tmp_path: Path, looked: str) -> None:
+    at = family("gpt2", tmp_path / "m", prompt="a", looked=looked)
+    assert "All heads" in sound(at)
+
+
+def test_a_text_of_one_token_cannot_score_heads_and_says_so(tmp_path: Path) -> None:
+    at = family("gpt2", tmp_path / "m", prompt="a", scored="prompt")
+    assert any("two or more" in note for note in notes(at))
+    assert "All heads" in texts(at)
+
+
+def test_a_model_with_one_head_has_a_map(tmp_path: Path) -> None:
+    folder = tiny.make("gpt2", tmp_path / "m", n_head=1)
+    said = sound(opened(str(folder), "the cat sat on the mat"))
+    assert "All heads" in said
+
+
+# --- numbers -------------------------------------------------------------------------------
+
+
+def score(values: list[list[float]], *, signed: bool = False) -> Score:
+    return Score("s", "s", "nats", np.array(values, "float32"), signed=signed)
+
+
+def test_ranks_go_by_size_where_a_score_has_a_sign() -> None:
+    values = [[0.1, -0.9], [0.5, float("nan")]]
+    assert score(values).strongest() == (1, 0)
+    assert score(values, signed=True).strongest() == (0, 1)
+    assert score(values, signed=True).rank(1, 1) == 4
+
+
+def test_agreement_is_of_ranks_and_nothing_where_one_score_is_the_same_for_all() -> None:
+    rising = score([[1, 2], [3, 400]])
+    assert agreement(rising, score([[1, 8], [27, 64]])) == pytest.approx(1)
+    assert agreement(rising, score([[4, 3], [2, 1]])) == pytest.approx(-1)
+    assert np.isnan(agreement(rising, score([[1, 1], [1, 1]])))
+
+
+def test_no_head_is_chosen_while_its_score_is_being_worked_out() -> None:
+    assert head_map.selected(Atlas()) is None
