@@ -28,6 +28,7 @@ from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
 from core.analyses.heads import heads
 from core.analyses.lens import lens
+from core.analyses.massive_values import massive_values
 from core.analyses.neuron_activity import neuron_activity
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
@@ -170,6 +171,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "head_overlap": Analysis(
         head_overlap, "Which heads tasks share, and what breaks without them."
+    ),
+    "massive_values": Analysis(
+        massive_values, "Where queries and keys are largest, and what goes with that channel."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -6,7 +6,7 @@ pattern is wanted, computes it from the same queries and keys.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -19,16 +19,27 @@ from torch import Tensor, nn
 # (module, query, key, mask, options of the call and the values under "value")
 Listener = Callable[[nn.Module, Tensor, Tensor, Tensor | None, dict[str, Any]], None]
 
+Attend = Callable[..., tuple[Tensor, Tensor | None]]
+# (what the model would have called, module, query, key, value, mask, options of the call); returns
+# the heads' outputs [row, query, head, d_head] and weights or None, as that would.
+StandIn = Callable[
+    [Attend, nn.Module, Tensor, Tensor, Tensor, Tensor | None, dict[str, Any]],
+    tuple[Tensor, Tensor | None],
+]
+
 _PREFIX = "eidoscope_"
 _listener: ContextVar[Listener | None] = ContextVar("attention_listener", default=None)
+_stand_in: ContextVar[StandIn | None] = ContextVar("attention_stand_in", default=None)
 
 
-def _base(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
+def _base(name: str, module: nn.Module) -> Attend:
     if name == "eager":  # eager functions live beside their model, not in the global table
-        return sys.modules[type(module).__module__].eager_attention_forward
+        eager: Attend = sys.modules[type(module).__module__].eager_attention_forward
+        return eager
     from transformers import AttentionInterface  # slow to import
 
-    return AttentionInterface()[name]
+    known: Attend = AttentionInterface()[name]
+    return known
 
 
 def _attend(
@@ -43,7 +54,10 @@ def _attend(
     listener = _listener.get()
     if listener is not None:
         listener(module, query, key, attention_mask, {**options, "value": value})
-    return _base(name, module)(module, query, key, value, attention_mask, **options)
+    base, stand_in = _base(name, module), _stand_in.get()
+    if stand_in is not None:
+        return stand_in(base, module, query, key, value, attention_mask, options)
+    return base(module, query, key, value, attention_mask, **options)
 
 
 def install(module: Any) -> bool:
@@ -69,6 +83,28 @@ def listening(listener: Listener | None) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def standing_in(stand_in: StandIn) -> Iterator[None]:
+    """Let this be called for every attention call of this thread while inside.
+
+    Only where a model's attention goes through the interface. A listener hears what came in.
+    """
+    token = _stand_in.set(stand_in)
+    try:
+        yield
+    finally:
+        _stand_in.reset(token)
+
+
+def layers_of(blocks: Iterable[Any]) -> dict[int, int]:
+    """Which layer a self-attention module is of, by its id; cross-attention is left out."""
+    found: dict[int, int] = {}
+    for layer, block in enumerate(blocks):
+        cross = set(block.cross.modules()) if block.cross is not None else set()
+        found |= {id(module): layer for module in set(block.whole.modules()) - cross}
+    return found
 
 
 def weights(

@@ -38,11 +38,7 @@ def last_rows(
 
 
 def _listener(loaded: Loaded, n: int, take: Take) -> attention.Listener:
-    layer_of = {
-        id(module): layer
-        for layer, block in enumerate(loaded.stacks[""].blocks)
-        for module in block.whole.modules()
-    }
+    layer_of = attention.layers_of(loaded.stacks[""].blocks)
 
     def hear(
         module: nn.Module,

@@ -22,6 +22,7 @@ from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
 from core.results.heads import Heads
 from core.results.lens import LensResult
+from core.results.massive_values import MassiveValues
 from core.results.neuron_activity import NeuronActivity
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
@@ -81,6 +82,7 @@ RESULTS: dict[str, type[Result]] = {
     "remove": RemoveResult,
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
+    "massive_values": MassiveValues,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
