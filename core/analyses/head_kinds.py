@@ -2,7 +2,7 @@
 
 import string
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ def _stripe(ids: Tensor, texts: HeadTexts, distance: int) -> Runs:
 def _same_word(known: Sequence[Sequence[str]], ids: Tensor) -> Runs:
     """From the first piece of a word to the piece before the query."""
     pieces_marked = any(piece.startswith("##") for row in known for piece in row)
-    blanks_marked = any(piece[:1].isspace() for row in known for piece in row)
+    blanks_marked = _blanks_marked(piece for row in known for piece in row)
     joins = _marked if pieces_marked else _unbroken if blanks_marked else _never
     begins = [_word_begins(row, joins) for row in known]
     first = torch.tensor(begins, device=ids.device)
@@ -121,12 +121,23 @@ def _never(_: str, __: str) -> bool:
 def _topics(known: Sequence[Sequence[str]], topics: Sequence[Sequence[str]], ids: Tensor) -> Tensor:
     """The topic each token's word belongs to, -1 for none."""
     number = {word.lower(): place for place, words in enumerate(topics) for word in words}
-    found = [[number.get(_plain(piece), -1) for piece in row] for row in known]
+    blanks = _blanks_marked(piece for row in known for piece in row)
+    found = [[number.get(_word(piece, blanks), -1) for piece in row] for row in known]
     return torch.tensor(found, device=ids.device)
 
 
-def _plain(piece: str) -> str:
-    return piece.removeprefix("##").strip().lower()
+def _blanks_marked(known: Iterable[str]) -> bool:
+    """Whether pieces that begin a word begin with a blank."""
+    return any(piece[:1].isspace() for piece in known)
+
+
+def _word(piece: str, blanks: bool) -> str:
+    """The word that a piece is or begins, in small letters; "" for one inside a word.
+
+    Where words begin with a blank, one without is inside unless it has a capital.
+    """
+    inside = piece.startswith("##") or (blanks and not piece[:1].isspace() and piece.islower())
+    return "" if inside else piece.strip().lower()
 
 
 def class_kinds(
@@ -143,6 +154,10 @@ def class_kinds(
             name: frozenset(token for token, piece in names.items() if test(piece))
             for name, test in _CLASSES.items()
         }
+        blanks = _blanks_marked(names.values())
+        found["stop_word"] = frozenset(
+            token for token, piece in names.items() if _word(piece, blanks) in STOP_WORDS
+        )
         found["rare"] = _rarest(counts, texts.n_tokens)
     if words:
         found["chosen"] = _chosen(loaded, words)
@@ -179,7 +194,6 @@ _CLASSES: Mapping[str, Callable[[str], bool]] = {
     "punctuation": _is_punctuation,
     "newline": _is_newline,
     "delimiter": lambda piece: _is_punctuation(piece) or _is_newline(piece),
-    "digit": lambda piece: _plain(piece).isdigit(),
+    "digit": lambda piece: piece.removeprefix("##").strip().isdigit(),
     "capitalised": lambda piece: piece.strip()[:1].isupper(),
-    "stop_word": lambda piece: _plain(piece) in STOP_WORDS,
 }

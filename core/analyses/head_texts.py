@@ -156,5 +156,5 @@ def _named(loaded: Loaded) -> set[int]:
     found: set[int] = set()
     for part in ("bos", "eos", "pad"):
         ids = getattr(loaded.config, f"{part}_token_id", None)
-        found |= set(ids if isinstance(ids, list | tuple) else [ids])
-    return found - {None}
+        found |= {i for i in (ids if isinstance(ids, list | tuple) else [ids]) if i is not None}
+    return found

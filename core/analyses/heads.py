@@ -85,7 +85,8 @@ def _refuse(n_sequences: Any, kinds: Sequence[str] | None, reading: str) -> None
         raise Error(f"n_sequences must be a whole number from 1 to {most}, not {n_sequences!r:.40}")
     if reading not in READINGS:
         raise Error(f"reading is one of {', '.join(READINGS)}, not {reading!r:.40}")
-    strange = [kind for kind in kinds or () if kind not in KINDS]
+    asked = [kinds] if isinstance(kinds, str) else list(kinds or ())
+    strange = [kind for kind in asked if kind not in KINDS]
     if strange or isinstance(kinds, str):
         wrong = str(strange[0] if strange else kinds)
         raise Error(f"no kind {wrong[:40]!r} in a list of kinds; there are {', '.join(KINDS)}")
