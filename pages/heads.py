@@ -53,9 +53,9 @@ def draw(view: View, patience: Patience) -> None:
         if at is None:
             return
         head_table.plane(view, atlas, shown, at)
-        head_table.table(atlas, shown)
     with right:
         head_card.draw(view, atlas, at)
+        head_table.table(atlas, shown)
     more(view, atlas, at, patience)
 
 

@@ -23,6 +23,7 @@ from core.analyses.head_effect import head_effect
 from core.analyses.head_importance import head_importance
 from core.analyses.head_overlap import head_overlap
 from core.analyses.head_ovqk import head_ovqk
+from core.analyses.head_patterns import head_patterns
 from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
@@ -97,6 +98,7 @@ ANALYSES: dict[str, Analysis] = {
     "head_sources": Analysis(
         head_sources, "What one head takes from each token, and what that says to the answer."
     ),
+    "head_patterns": Analysis(head_patterns, "Where all heads look on a text, as small pictures."),
     "heads": Analysis(heads, "What every head looks at: scores, controls and roles."),
     "head_scores": Analysis(
         head_scores, "What every head does with a token, by its weights: copy, suppress, count on."

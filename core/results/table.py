@@ -17,6 +17,7 @@ from core.results.head_effect import HeadEffect
 from core.results.head_importance import HeadImportance
 from core.results.head_overlap import HeadOverlap
 from core.results.head_ovqk import HeadOvqk
+from core.results.head_patterns import HeadPatterns
 from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
@@ -65,6 +66,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,
     "head_sources": HeadSources,
+    "head_patterns": HeadPatterns,
     "heads": Heads,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,

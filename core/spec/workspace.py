@@ -28,6 +28,7 @@ CHOICES: dict[str, str] = {
     "heads": "role",  # what colours the map of all heads
     "beside": "effect",  # the score it is compared with
     "scored": "repeated",  # what heads are scored on: repeated tokens, the prompt or a corpus
+    "pictured": "this layer",  # whose patterns are drawn small
     "source": "",  # the tokens a head is asked about; "": those it writes most for
     "through": "k",  # how the later of two heads reads: queries, keys or values
     "looked": "pattern",  # which question the heads page answers below the map

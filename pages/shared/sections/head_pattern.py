@@ -1,7 +1,9 @@
 """Where one head looks on the prompt, with what it causes beside it."""
 
 import numpy as np
+import streamlit as st
 
+from core.figures import attention as pattern_drawing
 from core.figures import head_sources as drawing
 from core.figures.wording import number, visible
 from core.results.attention import AttentionResult
@@ -10,11 +12,13 @@ from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state
 from pages.shared.panels import answer, panel
+from pages.shared.sections import head_tiles
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.head_card import effect_words
 from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.view import PREDICTIONS, View, as_code
+from pages.shared.tiles import whole_pattern
 from pages.shared.tokens import attention_strip
 
 HELP = (
@@ -28,6 +32,8 @@ SOURCES_HELP = (
     "times what it fetches there. A token can be looked at and give nothing. The control is the "
     "same for random tokens in place of the answer."
 )
+
+LABELLED = 48  # tokens: up to here their names stand at the axes
 
 
 def question(view: View, at: tuple[int, int]) -> Request:
@@ -52,9 +58,30 @@ def draw(view: View, atlas: Atlas, at: tuple[int, int], grace: float) -> None:
             on_pick=lambda index: state.select(token=int(index)),
             special=found.special,
         )
+        with st.expander("The whole pattern", key="pattern_all", on_change="rerun") as box:
+            if box.open:
+                _whole(found, view.token, f"Attention of {site}")
         foot(found, _words(found, view.token), key="pattern", python=as_code(request))
     if not view.missing(PREDICTIONS):
         _sources(view, at, grace)
+    head_tiles.draw(view, atlas, at, grace)
+
+
+def _whole(found: AttentionResult, token: int, label: str) -> None:
+    if len(found.tokens) <= LABELLED:
+        fig = drawn(pattern_drawing.figure, found)
+        st.plotly_chart(fig, key="pattern_map", alt="attention, query by key")
+        return
+    step = whole_pattern(
+        found.tokens,
+        found.pattern,
+        key="pattern_whole",
+        label=label,
+        query=token,
+        on_pick=lambda index: state.select(token=int(index)),
+    )
+    if step > 1:
+        st.caption(f"A cell is {step} tokens wide: the largest weight among them.")
 
 
 def sources_question(view: View, at: tuple[int, int]) -> Request:
