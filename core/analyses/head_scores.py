@@ -31,7 +31,7 @@ N_TOKENS = 1_000  # behind copy@5
 N_RANDOM = 4  # heads of random weights in each layer
 BEST = 5
 LEAST_NAMES = 5
-_TILE = 16_000_000  # numbers held at once
+_AT_ONCE = 4_096  # tokens of the vocabulary
 
 
 @dataclass(frozen=True)
@@ -173,18 +173,23 @@ def _copied(
     """Share of tokens that are among the 5 most raised, and most lowered, by what they make a
     head write.
 
-    values [token, d_head] what the head takes from each token.
+    values [token, d_head] what the head takes from each token. A token is done with as soon as
+    more than 5 others lie above it and below it, which most are after a small part of them.
     """
-    above = torch.zeros(len(ids), device=values.device)
-    below = torch.zeros_like(above)
-    table = words.rows @ o.T  # [d_vocab, d_head]
-    own = (values * table[list(ids)]).sum(dim=1, keepdim=True)
+    written = values @ o
+    own = (written * words.matrix[list(ids)]).sum(dim=1, keepdim=True)
     # Rounding must not rank a token against itself; a head that writes nothing copies nothing.
-    slack = 1e-5 * values.norm(dim=1, keepdim=True) * float(table.norm(dim=1).max())
-    for part in table.split(max(1, _TILE // max(1, len(ids)))):
-        scores = values @ part.T
-        above += (scores >= own - slack).sum(dim=1)
-        below += (scores <= own + slack).sum(dim=1)
+    slack = 1e-6 * written.norm(dim=1, keepdim=True) * words.matrix[list(ids)].norm(dim=1).max()
+    above, below = torch.zeros(2, len(ids), device=values.device).unbind()
+    left = torch.arange(len(ids), device=values.device)
+    for part in words.rows.split(_AT_ONCE):
+        thin = len(left) > o.shape[0]
+        scores = values[left] @ (part @ o.T).T if thin else written[left] @ part.T
+        above[left] += (scores >= (own - slack)[left]).sum(dim=1)
+        below[left] += (scores <= (own + slack)[left]).sum(dim=1)
+        left = left[(above[left] <= BEST) | (below[left] <= BEST)]
+        if not len(left):
+            break
     return float((above <= BEST).float().mean()), float((below <= BEST).float().mean())
 
 
