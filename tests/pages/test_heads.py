@@ -15,6 +15,7 @@ from core.spec.site import site
 from core.spec.workspace import Selection, Workspace
 from pages.shared.sections import head_map
 from pages.shared.sections.head_scores import Atlas
+from pages.shared.tiles import pooled
 from tests import tiny
 from tests.pages.fake import address, field, notes, query, settled, texts, visit, work
 
@@ -208,3 +209,31 @@ def test_agreement_is_of_ranks_and_nothing_where_one_score_is_the_same_for_all()
 
 def test_no_head_is_chosen_while_its_score_is_being_worked_out() -> None:
     assert head_map.selected(Atlas()) is None
+
+
+# --- long texts ----------------------------------------------------------------------------
+
+
+def test_a_text_of_1024_tokens_is_shown_and_what_is_sent_stays_small(tmp_path: Path) -> None:
+    folder = tiny.make("gpt2", tmp_path / "m", n_positions=1030)
+    at = opened(str(folder), "a " * 1_020, pictured="all layers")
+    said = sound(at)
+    assert "1 text of 1,0" in said
+    assert "a cell is 22 tokens wide" in said
+
+
+def test_the_full_picture_of_a_longer_text_keeps_every_large_weight() -> None:
+    weights = np.zeros((2_500, 2_500), np.uint8)
+    weights[2_001, 77] = 200
+    picture, step = pooled(weights)
+    assert step == 3
+    assert picture.shape == (834, 834)
+    assert picture[2_001 // 3, 77 // 3] == 200
+    assert int(picture.sum()) == 200
+
+
+def test_the_full_picture_of_a_short_text_is_the_pattern_itself() -> None:
+    weights = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    picture, step = pooled(weights)
+    assert step == 1
+    np.testing.assert_array_equal(picture, weights)
