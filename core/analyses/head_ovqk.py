@@ -65,42 +65,30 @@ def head_ovqk(
     check_k(loaded, words, k)
     asked, notes = _asked(loaded, token)
     chosen = [_one(loaded, word) for word in (query, key)]
-    how = used(embedding, layer)
     with loaded.busy():
         progress.step(0.0, "the head's matrices")
         heads, here = head_weights(loaded, layer, stack), positions(loaded, stack)[layer]
         check_offset(loaded, here, offset, stack)
         other = _other(heads.n_heads, head, seed)
-        table = _table_ids(loaded, words.n, how, stack)
-        common = frequent_ids(loaded, N_PAIRS)
-        progress.step(0.1, "tokens behind block 0" if how == "effective" else "")
+        table = _table_ids(loaded, words.n, used(embedding, layer), stack)
+        progress.step(0.1, "tokens as they enter the head")
         ov = Ov(loaded, words, heads, layer, head, embedding, stack, table, progress.check)
+        common = frequent_ids(loaded, N_PAIRS)
         sources = asked or ov.most_written(common, N_SOURCES)
         progress.step(0.4, "what it writes")
         nulls = random_directions(words, ov, affordable_draws(words), seed, progress.check)
-        usual = ov.usual(common, relative)
-        written = ov.tables(sources, other, usual, k, progress.check)
+        written = ov.tables(sources, other, ov.usual(common, relative), k, progress.check)
         spectrum = ov.spectrum(N_RANDOM, seed)
         progress.step(0.7, "what it looks for")
         qk = Qk(loaded, heads, here, layer, head, offset, stack)
         seen = qk.tables(sources, common, chosen, k, other, embedding, seed, progress.check)
     tables = {**written, **seen.pop("tables")}
-    ids = [torch.from_numpy(np.array([*sources, seen["query_id"], seen["key_id"]]))]
-    ids += [
-        torch.from_numpy(array)
-        for group in tables.values()
-        for name, array in group.items()
-        if name.endswith("ids")
-    ]
-    piece_ids, pieces = piece_table(loaded, *ids)
     return HeadOvqk(
         request={},
-        pieces=pieces,
-        piece_ids=piece_ids,
         layer=layer,
         head=head,
         kv_head=heads.kv(head),
-        embedding=how,
+        embedding=used(embedding, layer),
         against=against,
         relative=relative,
         start=piece(loaded, start_id(loaded)),
@@ -115,11 +103,26 @@ def head_ovqk(
         constant_norm=float(heads.constant(head).norm()),
         stack=stack,
         **_about(here, heads.norm_q is not None or heads.norm_k is not None),
+        **_pieces(loaded, [*sources, seen["query_id"], seen["key_id"]], tables),
         **nulls,
         **spectrum,
         **seen,
         **tables,
     )
+
+
+def _pieces(
+    loaded: Loaded, ids: list[int], tables: dict[str, dict[str, np.ndarray]]
+) -> dict[str, Any]:
+    """The readable piece of every token in the answer."""
+    shown = [
+        torch.from_numpy(array)
+        for group in tables.values()
+        for name, array in group.items()
+        if name.endswith("ids")
+    ]
+    piece_ids, pieces = piece_table(loaded, torch.tensor(ids), *shown)
+    return {"piece_ids": piece_ids, "pieces": pieces}
 
 
 def _asked(loaded: Loaded, token: str | None) -> tuple[list[int], tuple[str, ...]]:

@@ -1,5 +1,7 @@
 """Does one head turn an item of an ordered list into the next one?"""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -53,37 +55,51 @@ def head_successor(
                 random,
             )
         )
-    hit, over_copy, over_previous = steps(own[0], one)
-    step = np.array([place for place, after in enumerate(one.after) if after >= 0])
-    after = np.array(one.after)[step]
-    rows = own[0].cpu().numpy()[step]
     return HeadSuccessor(
         request={},
         layer=layer,
         head=head,
-        list_name=one.name,
         embedding=used(embedding, layer),
         against=against,
         start=piece(loaded, start_id(loaded)),
-        spelling=one.spelling,
-        items=one.items,
-        n_dropped=one.n_dropped,
-        n_steps=one.n_steps,
-        score=float(hit.mean()),
         control_score=_mean_score(others, one),
         random_score=_mean_score(chance, one),
         n_random=N_RANDOM,
-        chance=1 / len(one.ids),
-        ids=np.array(one.ids),
-        logits=own[0].cpu().numpy(),
-        step=step,
-        after=after,
-        hit=hit.bool().numpy(),
-        rank=(rows > rows[np.arange(len(step)), after][:, None]).sum(axis=1) + 1,
-        over_copy=over_copy.numpy(),
-        over_previous=over_previous.numpy(),
         stack=stack,
+        **_about(one),
+        **_measured(own[0], one),
     )
+
+
+def _about(one: TokenList) -> dict[str, Any]:
+    """The list, by the names of the result."""
+    return {
+        "list_name": one.name,
+        "spelling": one.spelling,
+        "items": one.items,
+        "n_dropped": one.n_dropped,
+        "n_steps": one.n_steps,
+        "chance": 1 / len(one.ids),
+        "ids": np.array(one.ids),
+    }
+
+
+def _measured(logits: Tensor, one: TokenList) -> dict[str, Any]:
+    """Hits, ranks and margins of one head, by the names of the result."""
+    hit, over_copy, over_previous = steps(logits, one)
+    whole, after = logits.cpu().numpy(), np.array(one.after)
+    step = np.flatnonzero(after >= 0)
+    next_ = whole[step, after[step]][:, None]
+    return {
+        "logits": whole,
+        "step": step,
+        "after": after[step],
+        "score": float(hit.mean()),
+        "hit": hit.bool().numpy(),
+        "rank": (whole[step] > next_).sum(axis=1) + 1,
+        "over_copy": over_copy.numpy(),
+        "over_previous": over_previous.numpy(),
+    }
 
 
 def _longest(loaded: Loaded) -> TokenList:

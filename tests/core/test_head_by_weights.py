@@ -23,7 +23,7 @@ from core.engine.head_probe import head_weights, positions
 from core.engine.readout import reading_matrix
 from core.engine.rows import rows
 from core.engine.token_scores import decoded, vocabulary
-from core.engine.token_states import frequent_ids, token_inputs, token_states
+from core.engine.token_states import frequent_ids, start_id, token_inputs, token_states
 from core.models.build import build
 from core.models.library import open_model
 from core.models.loaded import Loaded, rebuilt
@@ -297,6 +297,31 @@ def test_the_table_of_pairs_holds_the_largest_scores_beside_the_querys_mean(mode
     at = dict(zip(frequent_ids(loaded, 2_000), range(len(x)), strict=True))
     first = at[int(one.pairs["query_ids"][0])], at[int(one.pairs["key_ids"][0])]
     assert one.pairs["score"][0] == pytest.approx(float(scores_[first]), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "bert", "mpt"])
+def test_an_effective_embedding_is_the_librarys_state_behind_its_first_block(
+    name: str, model: Model
+) -> None:
+    loaded = model(name)
+    ids = [11, 40, 7]
+    states = token_states(loaded, ids, 2, "effective")
+    for token, state in zip(ids, states, strict=True):
+        text = torch.tensor([[start_id(loaded), token]])
+        with torch.no_grad():
+            whole = loaded.module(text, output_hidden_states=True).hidden_states
+        torch.testing.assert_close(state, whole[1][0, 1], atol=1e-5, rtol=1e-5)
+    assert torch.equal(
+        token_states(loaded, ids, 0, "effective"), token_states(loaded, ids, 2, "raw")
+    )
+
+
+def test_common_tokens_are_ordinary_and_begin_with_those_of_the_reference_text(
+    stories: Loaded,
+) -> None:
+    read = pieces(stories, frequent_ids(stories, 400))
+    assert {" the", " a", ".", ","} & set(read[:20])
+    assert not any(piece.startswith("<0x") or not piece.strip() for piece in read)
 
 
 # Measured elsewhere on the same weights
