@@ -1,5 +1,6 @@
 """One head by its weights: what it writes for a token and what it looks for."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ from core.analyses.head_qk import Qk, check_offset
 from core.analyses.runs import Progress
 from core.engine.head_probe import head_weights, positions
 from core.engine.head_weights import check_head
-from core.engine.token_scores import affordable_draws, check_k, piece_table, vocabulary
+from core.engine.token_scores import (
+    Vocabulary,
+    affordable_draws,
+    check_k,
+    piece_table,
+    vocabulary,
+)
 from core.engine.token_states import (
     affordable,
     check_embedding,
@@ -64,30 +71,14 @@ def head_ovqk(
     words = vocabulary(loaded, against, stack)
     check_k(loaded, words, k)
     asked, notes = _asked(loaded, token)
-    chosen = [_one(loaded, word) for word in (query, key)]
+    chosen = (_one(loaded, query), _one(loaded, key))
+    ask = _Question(layer, head, asked, chosen, offset, k, embedding, relative, seed, stack)
     with loaded.busy():
-        progress.step(0.0, "the head's matrices")
-        heads, here = head_weights(loaded, layer, stack), positions(loaded, stack)[layer]
-        check_offset(loaded, here, offset, stack)
-        other = _other(heads.n_heads, head, seed)
-        table = _table_ids(loaded, words.n, used(embedding, layer), stack)
-        progress.step(0.1, "tokens as they enter the head")
-        ov = Ov(loaded, words, heads, layer, head, embedding, stack, table, progress.check)
-        common = frequent_ids(loaded, N_PAIRS)
-        sources = asked or ov.most_written(common, N_SOURCES)
-        progress.step(0.4, "what it writes")
-        nulls = random_directions(words, ov, affordable_draws(words), seed, progress.check)
-        written = ov.tables(sources, other, ov.usual(common, relative), k, progress.check)
-        spectrum = ov.spectrum(N_RANDOM, seed)
-        progress.step(0.7, "what it looks for")
-        qk = Qk(loaded, heads, here, layer, head, offset, stack)
-        seen = qk.tables(sources, common, chosen, k, other, embedding, seed, progress.check)
-    tables = {**written, **seen.pop("tables")}
+        found = _answer(loaded, progress, words, ask)
     return HeadOvqk(
         request={},
         layer=layer,
         head=head,
-        kv_head=heads.kv(head),
         embedding=used(embedding, layer),
         against=against,
         relative=relative,
@@ -95,20 +86,65 @@ def head_ovqk(
         asked=token or "",
         notes=notes,
         n_vocabulary=words.n,
-        n_tokens=len(table),
         n_random=N_RANDOM,
-        control_head=-1 if other is None else other,
         offset=offset,
-        source_ids=np.array(sources),
-        constant_norm=float(heads.constant(head).norm()),
         stack=stack,
+        **found,
+    )
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked about one head; `sources` empty: to be chosen, `chosen` None: likewise."""
+
+    layer: int
+    head: int
+    sources: list[int]
+    chosen: tuple[int | None, int | None]
+    offset: int
+    k: int
+    embedding: str
+    relative: bool
+    seed: int
+    stack: str
+
+
+def _answer(
+    loaded: Loaded, progress: Progress, words: Vocabulary, ask: _Question
+) -> dict[str, Any]:
+    """Everything that is computed, by the names of the result."""
+    progress.step(0.0, "the head's matrices")
+    layer, head, stack = ask.layer, ask.head, ask.stack
+    heads, here = head_weights(loaded, layer, stack), positions(loaded, stack)[layer]
+    check_offset(loaded, here, ask.offset, stack)
+    other = _other(heads.n_heads, head, ask.seed)
+    progress.step(0.1, "tokens as they enter the head")
+    common = frequent_ids(loaded, N_PAIRS)
+    table = _table_ids(loaded, words.n, used(ask.embedding, layer), stack)
+    ov = Ov(loaded, words, heads, layer, head, ask.embedding, stack, table, progress.check)
+    sources = ask.sources or ov.most_written(common, N_SOURCES)
+    progress.step(0.4, "what it writes")
+    nulls = random_directions(words, ov, affordable_draws(words), ask.seed, progress.check)
+    usual = ov.usual(common, ask.relative)
+    written = ov.tables(sources, other, usual, ask.k, progress.check)
+    progress.step(0.7, "what it looks for")
+    seen = Qk(loaded, heads, here, layer, head, ask.offset, stack).tables(
+        sources, common, ask.chosen, ask.k, other, ask.embedding, ask.seed, progress.check
+    )
+    tables = {**written, **seen.pop("tables")}
+    return {
+        "kv_head": heads.kv(head),
+        "n_tokens": len(table),
+        "control_head": -1 if other is None else other,
+        "source_ids": np.array(sources),
+        "constant_norm": float(heads.constant(head).norm()),
         **_about(here, heads.norm_q is not None or heads.norm_k is not None),
         **_pieces(loaded, [*sources, seen["query_id"], seen["key_id"]], tables),
+        **ov.spectrum(N_RANDOM, ask.seed),
         **nulls,
-        **spectrum,
         **seen,
         **tables,
-    )
+    }
 
 
 def _pieces(
