@@ -6,6 +6,7 @@ from core.spec.site import Site
 from pages.shared import state
 from pages.shared.frame import page
 from pages.shared.notices import sentence
+from pages.shared.panels import asked
 from pages.shared.sections import (
     clamping,
     concept_test,
@@ -36,6 +37,16 @@ ABOUT = {
 }
 
 
+def ask_ahead(view: View, site: Site) -> None:
+    """Ask about the neuron before anything is waited for: the card first, the slow maximum last.
+
+    A maximum that is still being measured for the neuron before is let go by this.
+    """
+    asked().ask("card", neuron_card.question(view, site))
+    asked().ask("values", unit_prompt.question(view, site))
+    neuron_card.measured(view, site)
+
+
 def draw(view: View, patience: Patience) -> None:
     """Find a neuron on the left, read its card on the right, ask more about it below."""
     finding.line(view)
@@ -46,10 +57,11 @@ def draw(view: View, patience: Patience) -> None:
         return
     layer, neuron = finding.selected(*found)
     site = Site(layer, "neuron", neuron, stack=view.stack)
-    with left:
-        unit_prompt.draw(view, site, neuron_card.largest(view, site), patience.left())
+    ask_ahead(view, site)
     with right:
         neuron_card.draw(view, site, found[0].z.shape[1], patience.left())
+    with left:
+        unit_prompt.draw(view, site, neuron_card.measured(view, site), patience.left())
     about = state.chosen(
         st.segmented_control, "More about it", list(ABOUT), name="about",
         format_func=ABOUT.__getitem__, label_visibility="collapsed",

@@ -131,6 +131,18 @@ def _watch(job: Job, key: str, partial: Callable[[Any], None] | None) -> None:
     watched()
 
 
+def drawn_again(job: Job) -> None:
+    """Run the page again once this is there; until then nothing is seen of it."""
+
+    @st.fragment(run_every=POLL)
+    def watched() -> None:
+        if job.finished:
+            state.rerun()
+
+    if not job.finished:
+        watched()
+
+
 def _progress(job: Job) -> str:
     word = "waiting for its turn" if job.state == "queued" else "working"
     parts = [word, shown_text(job.note, 120), f"{job.seconds:.1f} s"]

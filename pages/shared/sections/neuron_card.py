@@ -7,18 +7,19 @@ import numpy as np
 import streamlit as st
 
 from core.figures.wording import number, visible
+from core.jobs import Job
 from core.results.neuron_card import NeuronCard
 from core.spec.interventions import Clamp
 from core.spec.request import Request, ask
 from core.spec.site import Site
 from pages.shared import state, tray
-from pages.shared.held import held
 from pages.shared.menu import entry
-from pages.shared.panels import answer
+from pages.shared.panels import answer, asked
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import View, as_code
 
 K = 8
+PATIENCE = 0.9  # seconds a clamp waits for the maximum it is set to
 HELP = (
     "From the weights alone. Writes: the tokens that its output vector raises and lowers "
     "most, in standard deviations over the vocabulary; the mark is chance: 99 % of random vectors "
@@ -29,17 +30,16 @@ HELP = (
 VERBS = {"out": "writes", "in": "reads", "gate": "opens for"}
 
 
-def question(view: View, layer: int, neuron: int) -> Request:
+def question(view: View, site: Site) -> Request:
     return ask(
-        "neuron_card", view.model, layer=layer, neuron=neuron, k=K, stack=view.stack,
+        "neuron_card", view.model, layer=site.layer, neuron=site.unit, k=K, stack=view.stack,
         **view.against,
     )  # fmt: skip
 
 
 def draw(view: View, site: Site, width: int, grace: float) -> None:
     """Name, neighbours and buttons; below them what the weights say."""
-    layer, neuron = site.layer, int(site.unit or 0)
-    request = question(view, layer, neuron)
+    request = question(view, site)
     with framed(f"{site}", HELP, key="card"):
         _buttons(view, site, width)
         found = answer(request, key="card", grace=grace, height=300)
@@ -68,7 +68,7 @@ def _buttons(view: View, site: Site, width: int) -> None:
             disabled=held,
             help="Into the clamp tray at the largest value seen on the reference text (key k)",
             on_click=state.attempt,
-            args=(_clamp, site, largest(view, site)),
+            args=(_clamp, view, site),
         )
         st.page_link(
             entry("steer").path, label="open in Steer", icon=entry("steer").icon,
@@ -80,13 +80,20 @@ def _select(layer: int, neuron: int) -> None:
     state.select(layer=layer, neuron=neuron)
 
 
-def _clamp(site: Site, unit: float) -> None:
+def _clamp(view: View, site: Site) -> None:
+    job = measured(view, site)
+    job.wait(PATIENCE)
+    unit = largest(job)
     tray.add(Clamp(site, unit or 1.0), unit=unit)
 
 
-def largest(view: View, site: Site) -> float:
-    """Observed maximum of |activation| on the reference text; 0 while it is being measured."""
-    job = held(ask("scale", view.model, at=str(site)))
+def measured(view: View, site: Site) -> Job:
+    """How large the neuron's values get on the reference text; another neuron's is let go."""
+    return asked().ask("largest", ask("scale", view.model, at=str(site)))
+
+
+def largest(job: Job) -> float:
+    """Observed maximum of |activation|; 0 while it is being measured."""
     return float(job.result.unit) if job.state == "done" else 0.0
 
 

@@ -3,12 +3,14 @@
 import numpy as np
 
 from core.figures.wording import count, number
+from core.jobs import Job
 from core.results.unit_values import UnitValues
 from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state
-from pages.shared.panels import answer
+from pages.shared.panels import answer, drawn_again
 from pages.shared.sections.framed import foot, framed
+from pages.shared.sections.neuron_card import largest
 from pages.shared.sections.view import View, as_code
 from pages.shared.tokens import token_strip
 
@@ -23,8 +25,8 @@ def question(view: View, site: Site) -> Request:
     return view.ask("unit_values", at=str(site))
 
 
-def draw(view: View, site: Site, largest: float, grace: float) -> None:
-    """The strip; `largest` is the unit's observed maximum, 0 while that is not known."""
+def draw(view: View, site: Site, measured: Job, grace: float) -> None:
+    """The strip; `measured` finds the unit's observed maximum, which is not waited for."""
     request = question(view, site)
     found = answer(request, key="values", grace=grace, height=160)
     if not isinstance(found, UnitValues):
@@ -38,9 +40,10 @@ def draw(view: View, site: Site, largest: float, grace: float) -> None:
             picked=view.token,
             special=found.special,
             values=found.value,
-            limit=max(largest, float(np.abs(found.value).max())) or None,
+            limit=max(largest(measured), float(np.abs(found.value).max())) or None,
         )
         foot(found, _caption(found), key="values", python=as_code(request))
+    drawn_again(measured)
 
 
 def _facts(found: UnitValues, token: int) -> str:
