@@ -39,6 +39,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     # Attention of a chunk of queries at a time is all a processor needs: 4 % of a forward. On CUDA
     # the fused sweeps are there to be asked for until they were measured on a card.
     "head_stats": (Way("triton", devices=("cuda",)),),
+    "sharded_attention": (),
 }
 OPERATIONS = tuple(WAYS)
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.analyses.runs import Progress, log_probabilities
-from core.corpus.packs import pack, pack_names
+from core.analyses.runs import Progress
+from core.analyses.task_answers import IN_CONTEXT, StandInFor, task_answers, task_names
+from core.corpus.packs import pack
 from core.corpus.reference import reference_chunks
 from core.engine import attention
 from core.engine.forward import run
@@ -26,14 +27,6 @@ from core.spec.site import Site
 FACTOR = 5.0
 N_CASES = 16
 MOST_TEXTS = 8
-# The answer of a task stands in its prompt, or only the weights know it.
-IN_CONTEXT = {
-    "repeated_tokens": True,
-    "needle_in_text": True,
-    "facts_against_context": True,
-    "facts": False,
-    "successions": False,
-}
 PARTS = ("q", "k", "v")
 
 
@@ -66,7 +59,7 @@ def massive_values(
     sizes, turned, where, notes = sums.sizes(), sums.turned(), *_positions(loaded)
     pairs = {part: _pairs(sizes[part], where) for part in ("q", "k")}
     speed = _speed(where, n_layers)
-    names = _names(loaded, tasks)
+    names = task_names(loaded, tasks)
     log_p, right, loss = _disrupted(loaded, progress, sums, names, batch, n_cases, seed)
     return MassiveValues(
         request={},
@@ -219,28 +212,6 @@ def _slow(pairs: np.ndarray, speed: np.ndarray, factor: float) -> np.ndarray:
     return found
 
 
-def _names(loaded: Loaded, tasks: Sequence[str] | None) -> list[str]:
-    """The tasks asked for; without a wish those that fit the model, none for an encoder."""
-    if tasks is not None:
-        strange = [name for name in tasks if name not in pack_names()]
-        if strange or isinstance(tasks, str):
-            wrong = str(strange[0] if strange else tasks)[:40]
-            raise Error(
-                f"no task {wrong!r} in a list of tasks; there are {', '.join(pack_names())}"
-            )
-        for name in tasks:
-            pack(loaded, name)
-        return list(tasks)
-    found = []
-    for name in IN_CONTEXT:
-        try:
-            pack(loaded, name)
-        except Error:
-            continue
-        found.append(name)
-    return found
-
-
 def _disrupted(
     loaded: Loaded,
     progress: Progress,
@@ -257,26 +228,15 @@ def _disrupted(
     for number, condition in enumerate(CONDITIONS if foretells else ()):
         progress.step(0.4 + 0.6 * number / len(CONDITIONS), f"tasks: {condition}")
         stand_in = _channel_out(sums, condition, seed) if number else None
-        for place, name in enumerate(names):
-            cases = pack(loaded, name).cases[:n_cases]
-            answers = [_answer(loaded, progress, c.ids, c.answer, stand_in) for c in cases]
-            log_p[number, place], right[number, place] = np.mean(answers, axis=0)
+        log_p[number], right[number] = task_answers(
+            loaded, progress, names, n_cases, _always(stand_in)
+        )
         loss[number] = _loss(loaded, progress, batch, stand_in)
     return log_p, right, loss if foretells else np.zeros(0)
 
 
-def _answer(
-    loaded: Loaded,
-    progress: Progress,
-    ids: Sequence[int],
-    answer: int,
-    stand_in: attention.StandIn | None,
-) -> tuple[float, bool]:
-    with attention.standing_in(stand_in) if stand_in else nullcontext():
-        logits = run(loaded, rows(loaded, [ids]), logits="last", check=progress.check).logits
-    assert logits is not None
-    log_p = log_probabilities(logits[0, -1])
-    return float(log_p[answer]), int(log_p.argmax()) == answer
+def _always(stand_in: attention.StandIn | None) -> StandInFor:
+    return lambda _: stand_in
 
 
 def _loss(

@@ -24,6 +24,7 @@ from core.analyses.head_importance import head_importance
 from core.analyses.head_overlap import head_overlap
 from core.analyses.head_ovqk import head_ovqk
 from core.analyses.head_patterns import head_patterns
+from core.analyses.head_ranking import head_ranking
 from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
@@ -45,6 +46,7 @@ from core.analyses.next_tokens import next_tokens
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
+from core.analyses.sharding import sharding
 from core.analyses.shared_neurons import shared_neurons
 from core.analyses.steer import steer
 from core.analyses.task_spot import task_spot
@@ -94,6 +96,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "head_importance": Analysis(
         head_importance, "How much a corpus needs each head: all estimated, some checked exactly."
+    ),
+    "head_ranking": Analysis(
+        head_ranking, "Which heads matter for a prompt or a concept, by what they cause."
     ),
     "head_sources": Analysis(
         head_sources, "What one head takes from each token, and what that says to the answer."
@@ -176,6 +181,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "massive_values": Analysis(
         massive_values, "Where queries and keys are largest, and what goes with that channel."
+    ),
+    "sharding": Analysis(
+        sharding, "How much each head loses when it sees only its shard of the text."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

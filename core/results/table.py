@@ -18,6 +18,7 @@ from core.results.head_importance import HeadImportance
 from core.results.head_overlap import HeadOverlap
 from core.results.head_ovqk import HeadOvqk
 from core.results.head_patterns import HeadPatterns
+from core.results.head_ranking import HeadRanking
 from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
@@ -39,6 +40,7 @@ from core.results.next_tokens import NextTokens
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
+from core.results.sharding import Sharding
 from core.results.shared_neurons import SharedNeurons
 from core.results.steer import SteerResult
 from core.results.task_spot import TaskSpot
@@ -63,6 +65,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_effect": HeadEffect,
     "head_importance": HeadImportance,
     "head_ovqk": HeadOvqk,
+    "head_ranking": HeadRanking,
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,
     "head_sources": HeadSources,
@@ -85,6 +88,7 @@ RESULTS: dict[str, type[Result]] = {
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
     "massive_values": MassiveValues,
+    "sharding": Sharding,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
