@@ -75,7 +75,7 @@ def states(
             logits="none",
             check=progress.check,
         )
-        weights = _weights(loaded, ids, positions)  # [position, row, token]
+        weights = token_weights(loaded, ids, positions)  # [position, row, token]
         real = weights.real.sum()
         for layer, place in enumerate(places):
             values = seen.values[place].float()
@@ -130,14 +130,17 @@ def _batches(loaded: Loaded, texts: Sequence[Sequence[int]], n_layers: int) -> I
 
 
 @dataclass(frozen=True)
-class _Weights:
+class TokenWeights:
+    """Which tokens stand for a text, and which are no special ones."""
+
     of: Tensor  # [position, row, token], each row of a position sums to 1
     real: Tensor  # [row, token] 1 where a token is real and not special
 
 
-def _weights(
+def token_weights(
     loaded: Loaded, ids: Sequence[Sequence[int]], positions: Sequence[Position]
-) -> _Weights:
+) -> TokenWeights:
+    """How much each token of each text counts at these positions; see `states`."""
     longest = max(map(len, ids))
     real = torch.zeros(len(ids), longest)
     of = torch.zeros(len(positions), len(ids), longest)
@@ -147,7 +150,7 @@ def _weights(
         real[row, plain] = 1
         for number, position in enumerate(positions):
             of[number, row] = _weight(position, plain or [len(text) - 1], longest)
-    return _Weights(of, real)
+    return TokenWeights(of, real)
 
 
 def _weight(position: Position, plain: list[int], longest: int) -> Tensor:

@@ -12,14 +12,20 @@ def norm_scale(loaded: Loaded, norm: nn.Module | None, state: Float[Tensor, " d_
 
     Read off the norm's own answer, so it holds for every kind, epsilon included. 1 without a norm.
     """
-    if norm is None:
-        return 1.0
-    answer = norm(state.to(next(iter(norm.parameters()), state))).float()
+    return 1.0 if norm is None else float(norm_scales(loaded, norm, state))
+
+
+def norm_scales(
+    loaded: Loaded, norm: nn.Module, states: Float[Tensor, "*places d_model"]
+) -> Float[Tensor, "*places"]:
+    """What the norm divides each of these states by."""
+    answer = norm(states.to(next(iter(norm.parameters()), states))).float()
     bias = weight(norm, "bias")
     answer = answer if bias is None else answer - bias
-    state = state.float()
-    plain = norm_weight(loaded, norm) * (state - state.mean() if centres(norm) else state)
-    return float((plain @ answer) / (answer @ answer).clamp_min(1e-30))
+    states = states.float()
+    centred = states - states.mean(dim=-1, keepdim=True) if centres(norm) else states
+    plain = norm_weight(loaded, norm) * centred
+    return (plain * answer).sum(dim=-1) / answer.square().sum(dim=-1).clamp_min(1e-30)
 
 
 def logit_scale(loaded: Loaded) -> float:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.engine.frozen import logit_scale, norm_scale
+from core.engine.frozen import logit_scale, norm_scale, norm_scales
 from core.engine.readout import centres, norm_weight, reading_matrix
 from core.engine.writes import write_matrix
 from core.models.loaded import Loaded, weight
@@ -116,6 +116,32 @@ def head_readings(
         written = torch.einsum("he,hed->d", z.float(), write) + bias
         read = behind_norm(loaded, block.post_attn, read, written)
     return scale * torch.einsum("hed,...d->...he", write, read), scale * (read @ bias + constant_)
+
+
+def written_along(
+    loaded: Loaded,
+    layer: int,
+    reads: Float[Tensor, "read d_model"],
+    z: Float[Tensor, "*places head d_head"],
+    stack: str = "",
+) -> Float[Tensor, "read *places head"]:
+    """How far every head of a layer moves the stream along each of some directions.
+
+    z [..., head, d_head] at any places; a norm behind the attention is held at each of them.
+    """
+    site = Site(layer, "head", stack=stack)
+    block, z = loaded.block(site), z.float()
+    write, size = write_matrix(loaded, site), torch.ones((), device=z.device)
+    if block.post_attn is not None:
+        bias = weight(block.heads, "bias")
+        written = torch.einsum("...he,hed->...d", z, write)
+        size = norm_scales(loaded, block.post_attn, written if bias is None else written + bias)
+        reads = reads * norm_weight(loaded, block.post_attn)
+        if centres(block.post_attn):
+            reads = reads - reads.mean(dim=-1, keepdim=True)
+    maps = torch.einsum("hed,rd->rhe", write, reads)
+    found = torch.einsum("...he,rhe->r...h", z, maps)
+    return loaded.stacks[stack].stream_scale * found / size[..., None]
 
 
 @dataclass(frozen=True)

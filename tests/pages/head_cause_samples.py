@@ -4,6 +4,7 @@ import numpy as np
 
 from core.results.base import Result
 from core.results.head_importance import HeadImportance
+from core.results.head_ranking import HeadRanking
 from core.results.head_sources import HeadSources
 from tests.pages.samples import HOSTILE, PLAIN
 
@@ -70,6 +71,42 @@ def head_importance(n_layers: int = 6, n_heads: int = 4, agree: bool = True) -> 
     )
 
 
+def head_ranking(kind: str = "prompt", about: str = " he", n_heads: int = 6) -> HeadRanking:
+    """A few heads matter; of a concept only those in front of its layer were ablated."""
+    rng, shape, concept = np.random.default_rng(1), (8, n_heads), kind == "concept"
+    effect, control = rng.normal(0, 0.2, shape), rng.normal(0, 0.05, shape)
+    effect[4, 2] = 0.9
+    names = ("d_prime", "auc", "share", "read_z") if concept else ("direct", "kl", "attention")
+    columns = {name: rng.uniform(0, 1, shape) for name in names}
+    if concept:
+        effect[6:] = control[6:] = np.nan
+    return HeadRanking(
+        request={},
+        kind=kind,
+        about=about,
+        sides=(f"positive texts of {about}", "negative texts") if concept else (),
+        unit="share of the gap" if concept else "nats",
+        to="mean",
+        position="last" if concept else "5",
+        layer=5 if concept else -1,
+        separation=0.97 if concept else float("nan"),
+        n_built=(10, 10) if concept else (0, 0),
+        n_texts=20 if concept else 1,
+        n_controls=2,
+        n_random=20 if concept else 0,
+        notes=(),
+        gap=3.0 if concept else float("nan"),
+        effect=effect,
+        control=control,
+        columns=columns,
+        nulls={names[0]: np.full(shape, 0.5)},
+        agreement=dict.fromkeys(names, 0.1),
+        start=0.2 if concept else float("nan"),
+        attention=np.full(6, 0.05) if concept else np.zeros(0),
+        mlp=np.full(6, 0.08) if concept else np.zeros(0),
+    )
+
+
 def every() -> tuple[Result, ...]:
     """One of each kind, plain and hostile, by slope and by path, reliable and not."""
     return (
@@ -79,4 +116,7 @@ def every() -> tuple[Result, ...]:
         head_importance(),
         head_importance(agree=False),
         head_importance(2, 32),
+        head_ranking(),
+        head_ranking("concept", HOSTILE[3]),
+        head_ranking(about=HOSTILE[3], n_heads=32),
     )

@@ -134,40 +134,18 @@ def head_effect(n_layers: int = 8, n_heads: int = 6, seed: int = 0) -> HeadEffec
     effect[n_layers // 2, 2 % n_heads] = 0.83
     effect[-1, 0] = -0.31
     control = rng.normal(0, 0.04, effect.shape).astype("float32")
-    direct = 2 * effect
+    direct, layers = 2 * effect, np.ones(n_layers, "float32")
+    own = {"effect": effect, "kl": np.abs(effect), "total": effect, "direct": direct}
+    chance = {"control": control, "control_kl": np.abs(control), "control_total": control}
+    parts = {"attribution": direct, "attention": direct.sum(axis=1), "bias": 0 * layers}
+    parts |= {"mlp": layers / 4, "random_attribution": layers / 5, "control_direct": control}
+    words = {"answer": " he", "against": "", "to": "mean", "where": "", "why_not": ""}
+    score = float(1.5 + direct.sum() + n_layers / 4)
     return HeadEffect(
-        request={},
-        tokens=PLAIN,
-        position=5,
-        answer=" he",
-        answer_id=0,
-        against="",
-        to="mean",
-        where="",
-        n_controls=4,
-        n_random=32,
-        n_texts=1,
-        direct_kind="direct",
-        why_not="",
-        cap=0.0,
-        probability=0.4,
-        score=float(1.5 + direct.sum() + n_layers * 0.25),
-        start=1.0,
-        constant=0.5,
-        effect=effect,
-        control=control,
-        kl=np.abs(effect),
-        control_kl=np.abs(control),
-        total=effect,
-        control_total=control,
-        direct=direct,
-        control_direct=control,
-        attribution=direct,
-        random_attribution=np.full(n_layers, 0.2, "float32"),
-        bias=np.zeros(n_layers, "float32"),
-        attention=direct.sum(axis=1),
-        mlp=np.full(n_layers, 0.25, "float32"),
-    )
+        request={}, tokens=PLAIN, position=5, answer_id=0, n_controls=4, n_random=32, n_texts=1,
+        direct_kind="direct", cap=0.0, probability=0.4, score=score, start=1.0, constant=0.5,
+        **words, **own, **chance, **parts,
+    )  # fmt: skip
 
 
 def attention(tokens: tuple[str, ...] = PLAIN, seed: int = 0) -> AttentionResult:
