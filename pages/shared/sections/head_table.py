@@ -46,7 +46,8 @@ def _commonest(atlas: Atlas) -> str:
 
 def plane(view: View, atlas: Atlas, shown: str, picked: tuple[int, int]) -> None:
     """The scatter of two scores."""
-    one = across(atlas, shown)
+    # A score against itself says nothing.
+    one = across(atlas, ROLE if shown == state.workspace().choice("beside") else shown)
     if one is None:
         return
     with framed("One score against another", PLANE_HELP, key="head_plane"):
