@@ -19,6 +19,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
 from core.analyses.head_composition import head_composition
+from core.analyses.head_consistency import head_consistency
 from core.analyses.head_effect import head_effect
 from core.analyses.head_importance import head_importance
 from core.analyses.head_overlap import head_overlap
@@ -184,6 +185,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "sharding": Analysis(
         sharding, "How much each head loses when it sees only its shard of the text."
+    ),
+    "head_consistency": Analysis(
+        head_consistency, "Does a head serve one concept, and do tasks need those that do?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

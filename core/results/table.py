@@ -13,6 +13,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
 from core.results.head_composition import HeadComposition
+from core.results.head_consistency import HeadConsistency
 from core.results.head_effect import HeadEffect
 from core.results.head_importance import HeadImportance
 from core.results.head_overlap import HeadOverlap
@@ -89,6 +90,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_overlap": HeadOverlap,
     "massive_values": MassiveValues,
     "sharding": Sharding,
+    "head_consistency": HeadConsistency,
     "scale": ScaleResult,
     "shared_neurons": SharedNeurons,
     "steer": SteerResult,
