@@ -13,8 +13,10 @@ from pages.shared.sections import (
     head_map,
     head_pairs,
     head_pattern,
+    head_ranking,
     head_scores,
     head_table,
+    head_tasks,
     head_tokens,
     prompt,
 )
@@ -26,11 +28,19 @@ PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer co
 LOOKED = {
     "pattern": "Pattern",
     "causes": "What heads cause",
+    "ranking": "Which matter",
     "tokens": "Reads and writes",
     "texts": "Over texts",
     "pairs": "Works with",
+    "tasks": "Tasks",
 }
-NEEDS = {"pattern": PATTERNS, "causes": PREDICTIONS, "texts": TEXT}
+NEEDS = {
+    "pattern": PATTERNS,
+    "causes": PREDICTIONS,
+    "texts": TEXT,
+    "ranking": PREDICTIONS,
+    "tasks": TEXT,
+}
 
 
 def draw(view: View, patience: Patience) -> None:
@@ -75,6 +85,10 @@ def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> N
         case "tokens":
             causes = head_card.effect_words(atlas, at) if atlas.effect else ""
             head_tokens.draw(view, site, causes, patience.left())
+        case "ranking":
+            head_ranking.draw(view, patience.left())
+        case "tasks":
+            head_tasks.draw(view, at[0], patience.left())
         case "texts":
             head_corpus.draw(view, at, patience.left())
         case "pairs":

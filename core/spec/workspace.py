@@ -28,6 +28,12 @@ CHOICES: dict[str, str] = {
     "heads": "role",  # what colours the map of all heads
     "beside": "effect",  # the score it is compared with
     "scored": "repeated",  # what heads are scored on: repeated tokens, the prompt or a corpus
+    "ranked": "prompt",  # what heads are ranked for: the prompt's answer or a concept
+    "answer": "",  # the token they are ranked for; "": the most probable one
+    "versus": "",  # the token it is compared with; "": the mean of the vocabulary
+    "ranking": "bars",  # how the ranking is shown
+    "task": "retrieval",  # which task heads are tried on
+    "shown": "",  # how it is shown; "": the first way
     "pictured": "this layer",  # whose patterns are drawn small
     "source": "",  # the tokens a head is asked about; "": those it writes most for
     "through": "k",  # how the later of two heads reads: queries, keys or values

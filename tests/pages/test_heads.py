@@ -15,6 +15,7 @@ from core.spec.site import site
 from core.spec.workspace import Selection, Workspace
 from pages.shared.sections import head_map
 from pages.shared.sections.head_scores import Atlas
+from pages.shared.sections.head_tasks import TASKS
 from pages.shared.tiles import pooled
 from tests import tiny
 from tests.pages.fake import address, field, notes, query, settled, texts, visit, work
@@ -125,6 +126,7 @@ def test_next_goes_on_to_the_layer_above_and_the_clamp_goes_into_the_tray() -> N
         ("causes", "What heads cause for"),
         ("tokens", "reads and writes"),
         ("pairs", "Which heads read which"),
+        ("ranking", "matters most to log p of"),
     ],
 )
 def test_every_question_about_a_head_is_answered(looked: str, says: str) -> None:
@@ -138,6 +140,38 @@ def test_tokens_that_are_typed_are_what_the_head_is_asked_about() -> None:
     settled(at)
     assert "<th><code>·cat</code></th>" in sound(at)
     assert address(at)["source"] == "cat, dog"
+
+
+@small
+def test_the_answer_that_is_typed_is_what_heads_are_ranked_for() -> None:
+    at = opened(looked="ranking", answer="dog", versus="cat")
+    assert "matters most to log p of “·dog”" in sound(at)
+
+
+@small
+def test_heads_are_ranked_for_a_concept() -> None:
+    assert "matters most to “gender”" in sound(opened(looked="ranking", ranked="concept"))
+
+
+@small
+def test_a_task_is_tried_when_it_is_begun_and_shown_in_every_way() -> None:
+    task = "retrieval"  # the quickest
+    at = opened(looked="tasks", task=task)
+    before = len(at.get("plotly_chart"))
+    at.button(key=f"{task}_begin").click()
+    settled(at, seconds=240)
+    for shown in TASKS[task].views:
+        at.session_state["_workspace"] = work(at).with_choice("shown", shown)
+        settled(at)
+        sound(at)
+        assert len(at.get("plotly_chart")) == before + 1
+
+
+@small
+def test_a_score_of_the_weights_stands_beside_its_control_too() -> None:
+    at = opened(heads="copy_at_5")
+    table = at.dataframe[0].value
+    assert table["copy@5"].max() > table["copy@5, control"].max()
 
 
 @small

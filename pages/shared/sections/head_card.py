@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from core.figures import head_lags as drawing
+from core.figures import heads as drawing
 from core.figures.head_atlas import Score
 from core.figures.wording import number, quoted
 from core.results.heads import KINDS, ROLE_NAMES, ROLES, Heads
@@ -146,6 +146,6 @@ def _known(value: float) -> str:
 
 
 def _lags(found: Heads, at: tuple[int, int]) -> None:
-    st.caption(drawing.title(found, *at))
-    fig = drawn(drawing.figure, found, layer=at[0], head=at[1])
+    st.caption(drawing.distances_title(found, *at))
+    fig = drawn(drawing.distances, found, layer=at[0], head=at[1])
     pickable_chart(fig, key="head_lags", label="Mean attention by distance", on_pick=None)

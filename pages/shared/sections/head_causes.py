@@ -6,10 +6,9 @@ from core.figures import head_effect as effect_drawing
 from core.figures import head_parts as drawing
 from core.figures.wording import quoted
 from core.spec.site import Site
-from pages.shared import state
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
-from pages.shared.sections import clamping
+from pages.shared.sections import clamping, head_map
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.head_scores import Atlas
@@ -39,7 +38,7 @@ def draw(view: View, atlas: Atlas, site: Site, grace: float) -> None:
             pickable_chart(
                 drawn(drawing.beside, found), key="beside_chart", label="direct and total effects",
                 picked=(site.layer, int(site.unit or 0)),
-                on_pick=lambda cell: state.select(layer=int(cell[0]), head=int(cell[1])),
+                on_pick=head_map.choose,
             )  # fmt: skip
             caption = effect_drawing.caption(found)
             foot(found, caption, key="beside", python=as_code(request), asked_as=found.name)

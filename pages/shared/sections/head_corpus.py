@@ -3,10 +3,9 @@
 from core.figures import head_importance as drawing
 from core.results.head_importance import HeadImportance
 from core.spec.request import Request, ask
-from pages.shared import state
 from pages.shared.notices import sentence
 from pages.shared.panels import answer, panel
-from pages.shared.sections import corpus
+from pages.shared.sections import corpus, head_map
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import View, as_code
 
@@ -45,6 +44,6 @@ def draw(view: View, at: tuple[int, int], grace: float) -> None:
             help=HELP,
             caption=drawing.caption(found),
             picked=at,
-            on_pick=lambda cell: state.select(layer=int(cell[0]), head=int(cell[1])),
+            on_pick=head_map.choose,
             python=as_code(request),
         )

@@ -1,6 +1,7 @@
 """All heads of model A, a row a layer: click one to open its card."""
 
 import math
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -100,9 +101,14 @@ def _framed(
             key="head_map_chart",
             label="All heads",
             picked=picked,
-            on_pick=lambda cell: state.select(layer=int(cell[0]), head=int(cell[1])),
+            on_pick=choose,
         )
         foot(found, caption, key="head_map", python=as_code(request), asked_as=found.name)
+
+
+def choose(cell: Sequence[int]) -> None:
+    """Select the head of a cell [layer, head]."""
+    state.select(layer=int(cell[0]), head=int(cell[1]))
 
 
 def about(found: Result, score: Score) -> str:
@@ -116,11 +122,11 @@ def about(found: Result, score: Score) -> str:
         return weight_drawing.caption(found)
     assert isinstance(found, Heads)
     kind = next(kind for kind, values in found.scores.items() if values is score.values)
-    null = found.threshold(kind)
-    chance = "" if math.isnan(null) else f"; 99 % of untrained heads stay below {number(null)}"
     few = "" if found.enough(kind) else " — too few to be relied on"
-    asked = f"; {count(found.n_queries[kind], 'query', 'queries')}{few}"
-    return f"{score.words}{asked}{chance}; {sample(found)}"
+    asked = count(found.n_queries[kind], "query", "queries")
+    null = found.threshold(kind)
+    chance = "" if math.isnan(null) else f"99 % of untrained heads stay below {number(null)}; "
+    return f"{score.words}; {asked}{few}; {chance}{sample(found)}"
 
 
 def sample(found: Heads) -> str:

@@ -7,12 +7,13 @@ import numpy as np
 import streamlit as st
 
 from core.figures import head_scores as weight_drawing
+from core.figures import heads as heads_drawing
 from core.figures.head_atlas import Score
 from core.results.base import Result
 from core.results.head_effect import HeadEffect
 from core.results.head_scores import KINDS as WEIGHT_KINDS
 from core.results.head_scores import HeadScores
-from core.results.heads import KINDS, MASSES, Heads
+from core.results.heads import Heads
 from core.spec.request import Request, ask
 from pages.shared import state
 from pages.shared.notices import sentence
@@ -35,7 +36,6 @@ EFFECTS = {
     "kl": ("kl", "control_kl", "KL when ablated", "nats"),
 }
 WEIGHTS = tuple(WEIGHT_KINDS)
-UNITS = {"effective_tokens": "tokens", "distance": "tokens", "entropy": "of the most possible"}
 
 
 @dataclass
@@ -141,18 +141,7 @@ def _add(atlas: Atlas, request: Request, grace: float) -> None:
 
 
 def _of_heads(found: Heads) -> dict[str, Score]:
-    return {
-        kind: Score(
-            name=kind.replace("_", " "),
-            words=KINDS[kind],
-            unit=UNITS.get(kind, "of attention" if kind in MASSES else ""),
-            values=values,
-            control=found.control.get(kind),
-            most=1.0 if kind in MASSES else 0.0,
-            stack=found.stack,
-        )
-        for kind, values in found.scores.items()
-    }
+    return {kind: heads_drawing.score(found, kind) for kind in found.kinds}
 
 
 def _of_effect(found: HeadEffect) -> dict[str, Score]:
