@@ -41,7 +41,7 @@ def head_pair(
         grid.cells(
             value.astype("float32"),
             text=_printed(value, not limits) if few else None,
-            bar=colour_bar(escaped(f"{words} ({unit})" if unit else words), look),
+            bar=colour_bar(escaped(unit or words), look),
             **shared,
         )
     ]

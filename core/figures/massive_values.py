@@ -16,6 +16,7 @@ VIEWS = ("channels", "layers", "tasks")
 PARTS = (("q", "queries"), ("k", "keys"), ("v", "values"))
 GAP = 40  # pixels between maps
 LEAST_ROWS = 60  # pixels of a map
+LEGEND = 44  # pixels of a legend in three lines
 
 
 def figure(
@@ -35,9 +36,9 @@ def title(result: MassiveValues) -> str:
     """How many channels stick out, and in which part, in words."""
     q, k, v = (int(part.sum()) for part in (result.n_q, result.n_k, result.n_v))
     return (
-        f"{count(q, 'channel')} of queries, {k:,} of keys and {v:,} of values exceed "
-        f"{number(result.factor)} times their head's mean (turned at random: "
-        f"{int(result.random_q.sum()):,} and {int(result.random_k.sum()):,})"
+        f"Above {number(result.factor)} times their head's mean: {count(q, 'channel')} of queries, "
+        f"{k:,} of keys, {v:,} of values (turned at random "
+        f"{int(result.random_q.sum() + result.random_k.sum()):,})"
     )
 
 
@@ -123,10 +124,10 @@ def _layers(result: MassiveValues, look: Look) -> go.Figure:
         traces,
         look,
         title=title(result),
-        height=TOP + 320 + BOTTOM,
+        height=TOP + LEGEND + 300 + BOTTOM,
         showlegend=True,
         legend={"y": 1.0},
-        margin={"r": 60},
+        margin={"t": TOP + LEGEND, "r": 60},
         xaxis=grid.number_axis(len(layers), "layer", names=True),
         yaxis={"title": {"text": "massive channels"}, "rangemode": "tozero"},
         yaxis2={
@@ -134,6 +135,7 @@ def _layers(result: MassiveValues, look: Look) -> go.Figure:
             "overlaying": "y",
             "side": "right",
             "range": [0, 1.02],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
             "showgrid": False,
         },
     )
@@ -142,7 +144,7 @@ def _layers(result: MassiveValues, look: Look) -> go.Figure:
 def _tasks(result: MassiveValues, look: Look) -> go.Figure:
     roles = ("clamped", "control", "weight")
     names = [
-        f"{name.replace('_', ' ')}" + (" (in the prompt)" if said else " (in the weights)")
+        f"{name.replace('_', ' ')}<br>(in the {'prompt' if said else 'weights'})"
         for name, said in zip(result.tasks, result.in_context, strict=True)
     ]
     lost = result.log_p[:1] - result.log_p[1:] if result.tasks else np.zeros((3, 0))
@@ -170,7 +172,7 @@ def _tasks(result: MassiveValues, look: Look) -> go.Figure:
             "title": {"text": "task"},
             "tickmode": "array",
             "tickvals": list(range(len(names))),
-            "ticktext": [escaped(name) for name in names],
+            "ticktext": names,
         },
         yaxis={"title": {"text": "log p of the answer lost (nats)"}},
     )

@@ -29,9 +29,9 @@ def title(result: Sharding) -> str:
     """The head that needs its range most, in words."""
     layer, head = strongest(result.need)
     return (
-        f"L{layer}.head[{head}] alone on its shard costs {number(result.need[layer, head])} nats "
-        f"per token (± {number(result.error[layer, head])}; random blocks "
-        f"{number(result.control[layer, head], sign=True)}), of {number(result.loss)}"
+        f"L{layer}.head[{head}] alone on its shard costs {number(result.need[layer, head])} "
+        f"± {number(result.error[layer, head])} nats per token (random blocks "
+        f"{number(result.control[layer, head], sign=True)})"
     )
 
 
@@ -83,7 +83,12 @@ def _sweep(result: Sharding, look: Look) -> go.Figure:
         height=TOP + HEIGHT + BOTTOM,
         showlegend=True,
         legend={"y": 1.0},
-        xaxis={"title": {"text": "local tokens"}, "type": "log"},
+        xaxis={
+            "title": {"text": "local tokens"},
+            "type": "log",
+            "tickvals": x.tolist(),
+            "ticktext": [f"{n:,}" for n in x.tolist()],
+        },
         yaxis={"title": {"text": "loss (nats per token)"}},
     )
 
@@ -125,7 +130,7 @@ def _hidden(result: Sharding, look: Look) -> go.Figure:
 
 def _tasks(result: Sharding, look: Look) -> go.Figure:
     names = [
-        f"{name.replace('_', ' ')}" + (" (in the prompt)" if said else " (in the weights)")
+        f"{name.replace('_', ' ')}<br>(in the {'prompt' if said else 'weights'})"
         for name, said in zip(result.tasks, result.in_context, strict=True)
     ]
     traces = [
@@ -152,7 +157,7 @@ def _tasks(result: Sharding, look: Look) -> go.Figure:
             "title": {"text": "task"},
             "tickmode": "array",
             "tickvals": list(range(len(names))),
-            "ticktext": [escaped(name) for name in names],
+            "ticktext": names,
         },
         yaxis={"title": {"text": "log p of the answer lost (nats)"}},
     )
