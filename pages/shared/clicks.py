@@ -85,6 +85,9 @@ export default function (component) {
   const onClick = (event) => {
     const point = event.points?.[0];
     if (!point) return;
+    // Plotly keeps a click from taking the focus: keys would still go to the field used before.
+    document.activeElement?.blur?.();
+    if (data.grid) gd.focus({ preventScroll: true });
     if (data.grid) pick([Math.round(point.y), Math.round(point.x)]);
     else pick([point.pointIndex ?? point.pointNumber]);
   };
