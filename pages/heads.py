@@ -34,6 +34,7 @@ LOOKED = {
     "pairs": "Works with",
     "tasks": "Tasks",
 }
+CONTINUED = ("texts", "tasks")  # about the loss of the next token
 NEEDS = {
     "pattern": PATTERNS,
     "causes": PREDICTIONS,
@@ -73,6 +74,8 @@ def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> N
     """What is asked about the chosen head."""
     site = Site(at[0], "head", at[1], stack=view.stack)
     able = [name for name in LOOKED if not view.missing(NEEDS.get(name, ""))]
+    if view.card and view.card.kind != "decoder":
+        able = [name for name in able if name not in CONTINUED]
     looked = state.chosen(
         st.segmented_control, "More about it", able, name="looked",
         format_func=LOOKED.__getitem__, label_visibility="collapsed",

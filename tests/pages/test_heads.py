@@ -40,7 +40,7 @@ def opened(
     start = Workspace((ModelRef(name),), prompt, selection=at or Selection())
     for key, value in choices.items():
         start = start.with_choice(key, value)
-    return settled(visit("heads", query(start)), seconds=120)
+    return visit("heads", query(start), seconds=200)
 
 
 def family(
@@ -111,10 +111,10 @@ def test_the_strongest_by_the_score_shown_leads_the_table_and_the_card() -> None
 def test_next_goes_on_to_the_layer_above_and_the_clamp_goes_into_the_tray() -> None:
     at = opened(at=Selection(layer=0, head=3))
     at.button(key="head_n").click()
-    settled(at)
+    settled(at, seconds=200)
     assert (work(at).selection.layer, work(at).selection.head) == (1, 0)
     at.button(key="head_clamp").click()
-    settled(at)
+    settled(at, seconds=200)
     assert work(at).active() == (Ablate(site("L1.head[0]"), "mean"),)
     assert "ablated" in texts(at) or "tray" in texts(at)
 
@@ -137,7 +137,7 @@ def test_every_question_about_a_head_is_answered(looked: str, says: str) -> None
 def test_tokens_that_are_typed_are_what_the_head_is_asked_about() -> None:
     at = opened(looked="tokens")
     field(at, "source").set_value("cat, dog")
-    settled(at)
+    settled(at, seconds=200)
     assert "<th><code>·cat</code></th>" in sound(at)
     assert address(at)["source"] == "cat, dog"
 
@@ -159,10 +159,10 @@ def test_a_task_is_tried_when_it_is_begun_and_shown_in_every_way() -> None:
     at = opened(looked="tasks", task=task)
     before = len(at.get("plotly_chart"))
     at.button(key=f"{task}_begin").click()
-    settled(at, seconds=240)
+    settled(at, seconds=200)
     for shown in TASKS[task].views:
         at.session_state["_workspace"] = work(at).with_choice("shown", shown)
-        settled(at)
+        settled(at, seconds=200)
         sound(at)
         assert len(at.get("plotly_chart")) == before + 1
 
@@ -190,8 +190,9 @@ def test_an_encoder_shows_what_its_heads_look_at(tmp_path: Path) -> None:
 
 
 def test_an_encoder_decoder_shows_the_heads_of_its_encoder(tmp_path: Path) -> None:
-    said = sound(family("t5", tmp_path / "m"))
-    assert "enc.L" in said
+    at = family("t5", tmp_path / "m", looked="texts")
+    assert "enc.L" in sound(at)
+    assert work(at).choice("looked") == "pattern"  # it continues no text, so that is not offered
 
 
 def test_a_model_without_patterns_shows_effects_alone_and_says_why(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def _select(layer: int, head: int) -> None:
 def _table(atlas: Atlas, at: tuple[int, int]) -> str:
     """The scores in which the head stands out most among all, best rank first."""
     rows = sorted(
-        ((score.rank(*at), name, score) for name, score in _attention(atlas)), key=lambda it: it[0]
+        ((score.rank(*at), name, score) for name, score in _attention(atlas, at)),
+        key=lambda it: it[0],
     )
     body = "".join(_row(atlas, rank, name, score, at) for rank, name, score in rows[:MOST_ROWS])
     names = ("", "score", "control", "chance", "rank")
@@ -124,8 +125,12 @@ def _table(atlas: Atlas, at: tuple[int, int]) -> str:
     )
 
 
-def _attention(atlas: Atlas) -> Iterator[tuple[str, Score]]:
-    return ((name, score) for name, score in atlas.scores.items() if name in KINDS)
+def _attention(atlas: Atlas, at: tuple[int, int]) -> Iterator[tuple[str, Score]]:
+    return (
+        (name, score)
+        for name, score in atlas.scores.items()
+        if name in KINDS and not math.isnan(score.values[at])
+    )
 
 
 def _row(atlas: Atlas, rank: int, name: str, score: Score, at: tuple[int, int]) -> str:

@@ -74,7 +74,7 @@ def draw(atlas: Atlas, shown: str, picked: tuple[int, int] | None) -> None:
     if shown == ROLE and atlas.heads:
         found: Result = atlas.heads
         fig, words = drawn(drawing.roles, atlas.heads), drawing.roles_title(atlas.heads)
-        caption = sample(atlas.heads)
+        caption = "; ".join([sample(atlas.heads), *atlas.heads.notes])
     elif shown in atlas.scores:
         score, found = atlas.scores[shown], atlas.source(shown)
         fig, words, caption = (
@@ -131,4 +131,6 @@ def about(found: Result, score: Score) -> str:
 
 def sample(found: Heads) -> str:
     """What the heads were read on."""
-    return f"{found.source}: {count(found.n_texts, 'text')}, {count(found.n_tokens, 'token')}"
+    texts = count(found.n_texts, "text")
+    source = texts if found.source == texts else f"{found.source}: {texts}"
+    return f"{source}, {count(found.n_tokens, 'token')}"
