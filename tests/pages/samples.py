@@ -345,6 +345,7 @@ def _effect_sizes(rng: np.random.Generator, layers: int = 4) -> dict[str, np.nda
 def every() -> tuple[Result, ...]:
     """One result of each kind that has a figure, plain and hostile."""
     from tests.pages import (  # which take their words from here
+        claim_samples,
         direction_samples,
         head_cause_samples,
         head_weight_samples,
@@ -376,4 +377,5 @@ def every() -> tuple[Result, ...]:
         *text_samples.every(),
         *direction_samples.every(),
         *head_cause_samples.every(),
+        *claim_samples.every(),
     )
