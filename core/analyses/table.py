@@ -29,6 +29,7 @@ from core.analyses.head_ranking import head_ranking
 from core.analyses.head_scores import head_scores
 from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
+from core.analyses.head_types import head_types
 from core.analyses.heads import heads
 from core.analyses.lens import lens
 from core.analyses.massive_values import massive_values
@@ -100,6 +101,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "head_ranking": Analysis(
         head_ranking, "Which heads matter for a prompt or a concept, by what they cause."
+    ),
+    "head_types": Analysis(
+        head_types, "What each head may be called: labels by rules, with chance beside each."
     ),
     "head_sources": Analysis(
         head_sources, "What one head takes from each token, and what that says to the answer."

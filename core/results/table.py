@@ -23,6 +23,7 @@ from core.results.head_ranking import HeadRanking
 from core.results.head_scores import HeadScores
 from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
+from core.results.head_types import HeadTypes
 from core.results.heads import Heads
 from core.results.lens import LensResult
 from core.results.massive_values import MassiveValues
@@ -69,6 +70,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_ranking": HeadRanking,
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,
+    "head_types": HeadTypes,
     "head_sources": HeadSources,
     "head_patterns": HeadPatterns,
     "heads": Heads,

@@ -6,6 +6,7 @@ from core.results.base import Result
 from core.results.head_importance import HeadImportance
 from core.results.head_ranking import HeadRanking
 from core.results.head_sources import HeadSources
+from core.results.head_types import LABELS, RULES, HeadTypes
 from tests.pages.samples import HOSTILE, PLAIN
 
 
@@ -107,6 +108,43 @@ def head_ranking(kind: str = "prompt", about: str = " he", n_heads: int = 6) -> 
     )
 
 
+def head_types(n_layers: int = 6, n_heads: int = 4) -> HeadTypes:
+    """An induction head with two labels, a previous token head, a dormant sink."""
+    rng, shape = np.random.default_rng(2), (n_layers, n_heads)
+    scores = {name: rng.uniform(0, 0.1, shape) for rule in RULES for name, _ in rule.needs}
+    fits, margin = (np.zeros((*shape, len(RULES))) for _ in range(2))
+    for at, label in (((4, 1), "induction"), ((4, 1), "copy"), ((1, 0), "previous token"),
+                      ((2, 2), "sink")):  # fmt: skip
+        place = LABELS.index(label)
+        name, least = RULES[place].needs[0]
+        scores[name][at] = 1.5 * least
+        fits[(*at, place)], margin[(*at, place)] = 1, 1.5
+    dormant = np.zeros(shape, "uint8")
+    dormant[2, 2] = 1
+    cost = np.full(shape, np.nan)
+    cost[4, 1] = 0.4
+    return HeadTypes(
+        request={},
+        corpus="built-in",
+        sources=("repeats", "text"),
+        tested=LABELS[:-1],
+        notes=(),
+        n_texts={"repeats": 32, "text": 32},
+        n_tokens={"repeats": 3_232, "text": 4_096},
+        n_random_heads=20,
+        thresholds={"induction/ablation": 0.01},
+        nulls={"repeats/induction_stripe/untrained": 0.02, "text/same_word/shuffled": 0.3},
+        scores=scores,
+        fits=fits.astype("uint8"),
+        margin=margin,
+        dormant=dormant,
+        induction_cost=cost,
+        importance=rng.normal(0, 0.01, shape),
+        importance_control=rng.normal(0, 0.01, shape),
+        importance_spearman=0.9,
+    )
+
+
 def every() -> tuple[Result, ...]:
     """One of each kind, plain and hostile, by slope and by path, reliable and not."""
     return (
@@ -119,4 +157,6 @@ def every() -> tuple[Result, ...]:
         head_ranking(),
         head_ranking("concept", HOSTILE[3]),
         head_ranking(about=HOSTILE[3], n_heads=32),
+        head_types(),
+        head_types(32, 32),
     )
