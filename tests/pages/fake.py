@@ -5,6 +5,7 @@ It stands where `core.analyses` stands: the jobs, the worker, the store and the 
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -62,6 +63,12 @@ def card(kind: str = "decoder", unavailable: tuple[tuple[str, str], ...] = ()) -
     )
 
 
+def scale_of(at: str, *, along: bool) -> ScaleResult:
+    """A site whose values reach `UNIT`."""
+    low, high = -0.5 * STEP, 1.25 * STEP
+    return ScaleResult({}, at, along, UNIT, STEP, low, high, 0.1, 20.0, 20_000, np.ones(5))
+
+
 class FakeEngine:
     """Answers from `tests.pages.samples`; what was asked is in `asked`."""
 
@@ -96,41 +103,30 @@ class FakeEngine:
     def _made_up(self, request: Request) -> Result:
         tokens = samples.HOSTILE if self.hostile else samples.PLAIN
         clamped = bool(request.interventions)
-        match request.analysis:
-            case "next_tokens":
-                return samples.next_tokens(tokens, clamped=clamped)
-            case "lens":
-                return samples.lens(tokens)
-            case "attention":
-                return samples.attention(tokens)
-            case "token_neurons":
-                return samples.token_neurons()
-            case "head_effect":
-                return samples.head_effect()
-            case "steer":
-                return samples.steer(clamped=clamped)
-            case "dose":
-                return samples.dose()
-            case "direction":
-                words = tokens[1:] if self.hostile else samples.VOCAB
-                return direction_samples.direction(words=words)
-            case "guide":
-                return direction_samples.guide(tokens)
-            case "remove":
-                return direction_samples.remove(tokens)
-            case "erase":
-                return direction_samples.erase()
-            case "edited":
-                return direction_samples.edited(tokens)
-            case "scale":
-                return ScaleResult(
-                    {}, str(request.option("at")), bool(request.option("direction")),
-                    UNIT, STEP, -0.5 * STEP, 1.25 * STEP, 0.1, 20.0, 20_000, np.ones(5),
-                )  # fmt: skip
-            case "unit_effect":
-                head = ".head[" in str(request.option("at"))
-                return samples.unit_effect("head" if head else "neuron", tokens[:12])
-        raise Error(f"no analysis {request.analysis!r}")
+        at = str(request.option("at"))
+        make: dict[str, Callable[[], Result]] = {
+            "next_tokens": lambda: samples.next_tokens(tokens, clamped=clamped),
+            "lens": lambda: samples.lens(tokens),
+            "attention": lambda: samples.attention(tokens),
+            "token_neurons": samples.token_neurons,
+            "head_effect": samples.head_effect,
+            "steer": lambda: samples.steer(clamped=clamped),
+            "dose": samples.dose,
+            "direction": lambda: direction_samples.direction(
+                words=tokens[1:] if self.hostile else samples.VOCAB
+            ),
+            "guide": lambda: direction_samples.guide(tokens),
+            "remove": lambda: direction_samples.remove(tokens),
+            "erase": direction_samples.erase,
+            "edited": lambda: direction_samples.edited(tokens),
+            "scale": lambda: scale_of(at, along=bool(request.option("direction"))),
+            "unit_effect": lambda: samples.unit_effect(
+                "head" if ".head[" in at else "neuron", tokens[:12]
+            ),
+        }
+        if request.analysis not in make:
+            raise Error(f"no analysis {request.analysis!r}")
+        return make[request.analysis]()
 
     def questions(self, analysis: str) -> list[Request]:
         return [request for request in self.asked if request.analysis == analysis]
