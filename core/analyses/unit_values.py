@@ -40,7 +40,8 @@ def unit_values(
     whole = one.whole()
     seen = run(loaded, rows, read=[whole], change=changes, logits="none", check=progress.check)
     values = seen.values[whole].float()
-    others = torch.arange(values.shape[-1], device=values.device) != one.unit
+    others = torch.ones(values.shape[-1], dtype=torch.bool, device=values.device)
+    others[one.unit] = False
     return UnitValues(
         request={},
         site=str(one),

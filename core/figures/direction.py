@@ -62,7 +62,8 @@ def caption(result: DirectionResult) -> str:
     shuffles = result.control_separation.shape[1]
     paired = ", paired" if result.paired else ""
     return (
-        f"{result.n_positive} against {count(result.n_negative, 'text')}{paired}, state at {result.position}; "
+        f"{result.n_positive} against {count(result.n_negative, 'text')}{paired}, "
+        f"state at {result.position}; "
         f"method {result.method}; held out in up to 5 folds; control, labels shuffled "
         f"{shuffles} times; seed {result.seed}"
     )

@@ -18,7 +18,11 @@ from core.spec.errors import Error
 KIND = "eidoscope-directions"
 MAX_BYTES = 64_000_000
 MAX_HEADER = 1_000_000
-TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+TYPES: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
 
 
 @dataclass(frozen=True)
