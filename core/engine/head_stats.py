@@ -29,6 +29,7 @@ READINGS: tuple[str, ...] = ("plain", "without_first", "by_value")
 # (layer, statistics of its heads, the same of uniform attention [row, .., 1 head, ..])
 Take = Callable[[int, Stats, Stats], None]
 
+_MASKS = 4  # whose uniform attention is remembered: full and window layers take turns
 _OUT = -1e9  # takes a key out; above the score of a key that is not seen, so query 0 keeps its own
 
 
@@ -88,6 +89,7 @@ class _Ear:
         self.blocks = loaded.stacks[loaded.prompt_stack].blocks
         # By the mask, which layers share: (the mask, so that its place in memory stays its own).
         self._uniform: dict[int, tuple[Tensor | None, Stats]] = {}
+        self._there = {groups.device: (aims, groups)}  # a model may lie on several devices
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -117,8 +119,8 @@ class _Ear:
             if layer is None:
                 return
             rule = self._rule(layer, query, mask, options)
-            stats = head_stats(query, key, rule, self.aims, self.groups, self.reach)
-            self.take(layer, stats, self._uniform_of(query, mask))
+            stats = head_stats(query, key, rule, *self._asked(query.device), self.reach)
+            self.take(layer, self._home(stats), self._uniform_of(query, mask))
 
         return hear
 
@@ -130,7 +132,7 @@ class _Ear:
         if self.reading == "by_value":
             weigh = value_lengths(self.loaded, layer, options["value"]).log()
         elif self.reading == "without_first":
-            weigh = self._first_out(query.shape[1])
+            weigh = self._first_out(query.shape[1]).to(query.device)
         return Scores(
             query.shape[-1] ** -0.5 if scaling is None else scaling,
             self.causal,
@@ -153,11 +155,22 @@ class _Ear:
             one = mask[:, :1] if mask is not None else None
             if one is not None and one.dtype != torch.bool:
                 one = one > torch.finfo(one.dtype).min / 2
-            weigh = self._first_out(1) if self.reading == "without_first" else None
+            weigh = self._first_out(1).to(query.device) if self.reading == "without_first" else None
             rule = Scores(1.0, self.causal, mask=one, key_bias=weigh)
-            found = head_stats(alike, alike, rule, self.aims, self.groups, self.reach)
-            self._uniform[id(mask)] = (mask, found)
+            found = head_stats(alike, alike, rule, *self._asked(query.device), self.reach)
+            if len(self._uniform) == _MASKS:
+                del self._uniform[next(iter(self._uniform))]
+            self._uniform[id(mask)] = (mask, self._home(found))
         return self._uniform[id(mask)][1]
+
+    def _asked(self, device: torch.device) -> tuple[Targets, Tensor]:
+        """The targets and groups where a layer's queries are."""
+        if device not in self._there:
+            self._there[device] = (self.aims.to(device), self.groups.to(device))
+        return self._there[device]
+
+    def _home(self, stats: Stats) -> Stats:
+        return Stats(*(each.to(self.groups.device) for each in stats))
 
     def _hooks(self) -> Iterator[Any]:
         for layer, block in enumerate(self.blocks):
@@ -174,13 +187,16 @@ class _Ear:
                 return
             seen = (pattern > 0).any(dim=1, keepdim=True).float()
             uniform = seen / seen.sum(-1, keepdim=True).clamp_min(1)
-            self.take(layer, self._of(pattern), self._of(uniform))
+            self.take(layer, self._home(self._of(pattern)), self._home(self._of(uniform)))
 
         return after
 
     def _of(self, pattern: Tensor) -> Stats:
-        out = self._first_out(pattern.shape[1]) if self.reading == "without_first" else None
-        return pattern_stats(pattern, self.causal, self.aims, self.groups, self.reach, out)
+        aims, groups = self._asked(pattern.device)
+        out = None
+        if self.reading == "without_first":
+            out = self._first_out(pattern.shape[1]).to(pattern.device)
+        return pattern_stats(pattern, self.causal, aims, groups, self.reach, out)
 
 
 class _Once:

@@ -24,7 +24,7 @@ def run(
         score = _product(query[rows, :, queries], key[rows, :, keys], scores)
         seen = _seen(scores, rows, queries, keys, query.device)
         score = _biased(score, scores, rows, queries, keys)
-        score.masked_fill_(~seen, LOW)
+        score += torch.where(seen, 0.0, LOW)  # one small tile for all heads, so no masked fill
         attention = torch.softmax(score, dim=-1)
         top = attention.amax(-1)
         # ln of the normaliser told from the largest weight, which saves a sum of exponentials.
@@ -82,7 +82,7 @@ def _biased(score: Tensor, scores: Scores, rows: slice, queries: slice, keys: sl
     if scores.bias is not None:
         score += _part(scores.bias, rows, queries, keys)
     if scores.mask is not None and scores.mask.dtype != torch.bool:
-        score += _part(scores.mask, rows, queries, keys)
+        score += _part(scores.mask, rows, queries, keys).float().clamp_min(LOW)
     if scores.key_bias is not None:
         score += scores.key_bias[rows, :, None, keys]
     return score
@@ -136,7 +136,7 @@ class _Sums:
         self.received[rows, :, :, : attention.shape[-1]] += received.transpose(1, 2)
         self.lag[rows] += (weight @ self._band(attention, queries)).transpose(1, 2).flip(-1)
         self._aimed(attention, rows, queries)
-        apart = (attention - seen / visible[..., None]).abs().sum(-1)  # [row, head, query]
+        apart = (attention - seen / visible[..., None]).abs_().sum(-1)  # [row, head, query]
         self.uneven[rows] += (apart @ weight[:, 0].transpose(1, 2)).transpose(1, 2) / 2
 
     def _band(self, attention: Tensor, queries: slice) -> Tensor:
