@@ -45,8 +45,10 @@ def words(result: HeadEffect) -> str:
     repaired = result.repair[np.isfinite(result.repair)]
     median = ""
     if repaired.size:
-        median = f"; of direct effects the median head is made good by {np.median(repaired):.0%}"
-    return f"Direct and total effects on {_score(result)} correlate by {number(agree)}{median}"
+        median = f"; the median head is made good by {np.median(repaired):.0%}"
+    return (
+        f"Direct and total effects on {quoted(result.answer)} correlate by {number(agree)}{median}"
+    )
 
 
 def parts(result: HeadEffect, look: Look) -> go.Figure:

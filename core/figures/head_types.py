@@ -117,7 +117,7 @@ def _stages(result: HeadTypes, look: Look) -> go.Figure:
 
 def _legend(look: Look) -> list[go.Scatter]:
     """One entry a stage; marks that lie nowhere."""
-    names = {"": "no stage", **stage_names()}
+    names = _names()
     return [
         go.Scatter(
             x=[None],
@@ -128,6 +128,15 @@ def _legend(look: Look) -> list[go.Scatter]:
         )
         for code in STAGE_CODES
     ]
+
+
+def _names() -> dict[str, str]:
+    """Stage -> its name, with a word on those that no rule can give."""
+    tested = {rule.stage for rule in RULES}
+    return {"": "no stage"} | {
+        code: name if code in tested else f"{name} (no rule yet)"
+        for code, name in stage_names().items()
+    }
 
 
 def _short(result: HeadTypes, layer: int, head: int) -> str:
@@ -158,7 +167,7 @@ def _cost(result: HeadTypes, at: tuple[int, int]) -> list[str]:
 
 
 def _depth(result: HeadTypes, look: Look) -> go.Figure:
-    share, names = result.depth_share(), {"": "no stage", **stage_names()}
+    share, names = result.depth_share(), _names()
     thirds = ["first third", "middle third", "last third"]
     bars = [
         go.Bar(

@@ -47,7 +47,12 @@ RULES: tuple[Rule, ...] = (
         lift=10,
         causal=True,
     ),
-    Rule("retrieval", (("retrieval/score", 0.1),), "fetches what is asked for from a text"),
+    Rule(
+        "retrieval",
+        (("retrieval/score", 0.1),),
+        "fetches what is asked for from a text",
+        unless="induction",
+    ),
     Rule("successor", (("weights/successor", 0.5),), "says the next item of a list", chance=3),
     Rule(
         "copy",

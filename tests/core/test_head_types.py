@@ -32,7 +32,7 @@ def test_planted_heads_are_called_what_they_are(form: str, tmp_path: Path) -> No
     assert result.induction_cost[induction] > 50 * result.thresholds["induction/ablation"]
     assert result.fits[..., LABELS.index("induction")].sum() == 1
     assert result.fits[..., LABELS.index("previous token")].sum() == 1
-    assert STAGE_CODES[result.stage[induction]] in ("reasoning", "identification")
+    assert STAGE_CODES[result.stage[induction]] == "reasoning"
     score = "repeats/induction_stripe"
     assert result.percentile(score, *induction) == pytest.approx(7 / 8)
     assert result.nulls[f"{score}/untrained"] < 0.1
