@@ -22,7 +22,7 @@ from pages.shared.sections import (
     unit_prompt,
 )
 from pages.shared.sections.reading import opened
-from pages.shared.sections.view import NEURONS, Patience, View
+from pages.shared.sections.view import GATES, NEURONS, Patience, View
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
 ABOUT = {
@@ -62,9 +62,10 @@ def draw(view: View, patience: Patience) -> None:
         neuron_card.draw(view, site, found[0].z.shape[1], patience.left())
     with left:
         unit_prompt.draw(view, site, neuron_card.measured(view, site), patience.left())
+    words = ABOUT | ({"plane": "Its input"} if view.missing(GATES) else {})
     about = state.chosen(
-        st.segmented_control, "More about it", list(ABOUT), name="about",
-        format_func=ABOUT.__getitem__, label_visibility="collapsed",
+        st.segmented_control, "More about it", list(words), name="about",
+        format_func=words.__getitem__, label_visibility="collapsed",
     )  # fmt: skip
     match about:
         case "neuron":

@@ -41,7 +41,7 @@ def figure(result: ConceptNeuron, look: Look) -> go.Figure:
         showlegend=True,
         legend={"y": 1.04},
         margin={"l": 240, "r": 16, "t": 92},
-        xaxis={"title": {"text": "loss of the clean answer under noise, minus without (nats)"}},
+        xaxis={"title": {"text": "loss of the clean answer under noise,<br>minus without (nats)"}},
         yaxis={**rows_axis(names), "title": {"text": "neuron"}},
     )
 

@@ -197,12 +197,17 @@ def _line() -> "st.delta_generator.DeltaGenerator":
 def _foot(caption: str, job: Job | None) -> str:
     done = ""
     if job is not None and job.state == "done":
-        done = f"done in {_duration(job.seconds)}" if job.seconds else "done, stored"
+        done = done_in(job)
     return " · ".join(part for part in (caption, done) if part)
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 0.0995 else f"{max(1, round(seconds * 1000))} ms"
+def done_in(job: Job) -> str:
+    """How long the answer took: "done in 0.2 s"."""
+    seconds = job.seconds
+    if not seconds:
+        return "done, stored"
+    words = f"{seconds:.1f} s" if seconds >= 0.0995 else f"{max(1, round(seconds * 1000))} ms"
+    return f"done in {words}"
 
 
 def _words(text: str, tone: str, *, role: str = "note") -> str:

@@ -229,6 +229,7 @@ def test_what_cannot_be_searched_for_is_one_sentence_and_the_rest_of_the_page_st
     assert said in fault
     assert "(id " not in fault
     assert "Writes most alike" in texts(at)
+    assert len(table(at, "map_table")) == 1_000
     assert field(at, "find").value == find
 
 
@@ -314,6 +315,13 @@ def test_a_link_with_every_choice_opens_the_same_state_again():
 
 
 # --- more about it -------------------------------------------------------------------------
+
+
+def test_a_neuron_without_a_gate_has_an_input_instead_of_a_plane():
+    at = opened(SMALL, about="plane", corpus="reference")
+    assert "Its input" in field(at, "choice_about").options
+    assert f"Input of {card(at)}" in texts(at)
+    assert "Gate and up" in field(opened(STORIES), "choice_about").options
 
 
 @pytest.mark.parametrize("model", [SMALL, STORIES])

@@ -17,7 +17,7 @@ from core.spec.errors import Error
 from core.spec.request import Request
 from pages.shared import state
 from pages.shared.notices import sentence, small
-from pages.shared.panels import answer
+from pages.shared.panels import answer, asked
 from pages.shared.sections import neuron_map, neuron_queries, neuron_table
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.neuron_map import Strip
@@ -84,12 +84,13 @@ def draw(view: View, grace: float) -> tuple[NeuronMap, Hits | None] | None:
         return None
     if lost := _lost(found):
         sentence(lost, "warning")
-    if request is None:
+    if request and isinstance(hits, NeuronSearch | NeuronFires):
+        _hits(hits, request, found)
+        return found, hits
+    job = asked().job("search") if request else None
+    if job is None or job.finished:
         _all(view, found, whole, grace)
-    if request is None or not isinstance(hits, NeuronSearch | NeuronFires):
-        return found, None
-    _hits(hits, request, found)
-    return found, hits
+    return found, None
 
 
 def selected(found: NeuronMap, hits: Hits | None) -> tuple[int, int]:

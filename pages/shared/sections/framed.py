@@ -5,10 +5,9 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from core.figures.wording import number
 from core.results.base import Result
 from pages.shared.notices import head, small
-from pages.shared.panels import asked, export_row
+from pages.shared.panels import asked, done_in, export_row
 
 
 @contextmanager
@@ -25,15 +24,11 @@ def foot(result: Result, caption: str, *, key: str, python: str, asked_as: str =
     `asked_as` is the key the question was asked under, where it is not `key`.
     """
     with line():
-        st.html(small(f"{caption} · {_done(asked_as or key)}", quiet=True), width="stretch")
+        job = asked().job(asked_as or key)
+        words = [caption, done_in(job)] if job else [caption]
+        st.html(small(" · ".join(words), quiet=True), width="stretch")
         with st.container(width="content"):
             export_row(result, key=key, python=python)
-
-
-def _done(key: str) -> str:
-    job = asked().job(key)
-    seconds = job.seconds if job else 0.0
-    return f"done in {number(seconds)} s" if seconds >= 0.001 else "done, stored"
 
 
 def line() -> "st.delta_generator.DeltaGenerator":

@@ -20,6 +20,12 @@ HELP = (
 )
 
 
+HELP_FLAT = (
+    "Every token of the text, by the neuron's input before its nonlinearity. Below: the tokens at "
+    "which the activation is strongest, for positive and for negative inputs."
+)
+
+
 def question(view: View, site: Site) -> Request | None:
     text = corpus.chosen()
     if text is None:
@@ -40,14 +46,15 @@ def draw(view: View, site: Site, grace: float) -> None:
         found,
         drawn(drawing.figure, found),
         key="plane",
-        title=f"What {site} is made of: gate and up value",
-        help=HELP,
+        title=f"What {site} is made of: gate and up value" if found.gated else f"Input of {site}",
+        help=HELP if found.gated else HELP_FLAT,
         caption=drawing.caption(found),
         python=as_code(request),
     )
+    place = "quadrant" if found.gated else "input"
     contexts(
         [
-            Context(tokens, _alone(len(tokens), at, value), at, f"quadrant {quadrant}")
+            Context(tokens, _alone(len(tokens), at, value), at, f"{place} {quadrant}")
             for tokens, at, value, quadrant in zip(
                 found.extreme_tokens,
                 found.extreme_at,
@@ -57,7 +64,7 @@ def draw(view: View, site: Site, grace: float) -> None:
             )
         ],
         key="plane_texts",
-        label=f"The strongest tokens of {site} in each quadrant",
+        label=f"The strongest tokens of {site} in each {place}",
         limit=float(abs(found.extreme_activation).max(initial=0.0)) or 1.0,
     )
 
