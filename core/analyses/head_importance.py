@@ -175,7 +175,7 @@ class _Work:
         lost: list[Tensor] = []
         apart = torch.zeros(len(layer), dtype=torch.float64)
         moved = torch.zeros(len(layer), dtype=torch.float64)
-        for number, batch in enumerate(self.batches):
+        for number, batch in enumerate(self.batches if len(layer) else ()):
             log_p = self._log_p(batch)
             own = _losses(log_p, batch)
             rows_here = torch.zeros(len(layer), batch.n)
@@ -188,7 +188,7 @@ class _Work:
                 control = self._log_p(batch, one, two, disguise=self.seed * 100)
                 moved[at] += float((_losses(control, batch) - own).sum())
             lost.append(rows_here)
-        each = torch.cat(lost, dim=1).double()  # [checked, text]
+        each = torch.cat(lost or [torch.zeros(0, 1)], dim=1).double()  # [checked, text]
         n_texts = each.shape[1]
         error = each.std(dim=1) * n_texts**0.5 if n_texts > 1 else each[:, 0] * torch.nan
         return {

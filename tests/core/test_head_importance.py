@@ -141,6 +141,19 @@ def test_an_estimate_that_disagrees_says_that_it_is_unreliable() -> None:
     assert drawing.UNRELIABLE in drawing.caption(bad)
 
 
+def test_an_unchecked_estimate_is_not_called_reliable(stories: Loaded, told: list[str]) -> None:
+    from core.figures import head_importance as drawing
+    from core.figures.theme import Look
+
+    result = api.run("head_importance", stories, corpus=told[:3], exact=0, samples=1)
+    assert len(result.exact) == 0
+    assert not result.reliable
+    assert "too few to tell" in drawing.title(result)
+    drawing.figure(result, Look(), view="check")
+    one = api.run("head_importance", stories, corpus=told[:1], exact=1, samples=1)
+    assert np.isnan(one.exact_error).all()
+
+
 @pytest.mark.parametrize("family", DECODERS)
 def test_slopes_of_heads_are_those_of_small_changes(
     family: str, tiny: Callable[[str], Path]
