@@ -27,7 +27,7 @@ class Sizes:
 
 # CPU: chosen by measurement for 768 × 50,257, whose panel takes 105 MB (benchmarks/README.md).
 # CUDA: large products, 1 GiB; chosen by arithmetic, not measured yet.
-SIZES = {"cpu": Sizes(512, 51_200, 1_024), "cuda": Sizes(4_096, 65_536, 65_536)}
+SIZES = {"cpu": Sizes(512, 51_200, 2_048), "cuda": Sizes(4_096, 65_536, 65_536)}
 
 
 def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
