@@ -19,7 +19,7 @@ def figure(result: NeuronSearch, look: Look, *, limit: float | None = None) -> g
         result.score,
         look,
         title=title(result),
-        words="score of the search (standard deviations)",
+        words="score (std. dev.)",
         diverging=True,
         limit=limit,
     )

@@ -43,6 +43,40 @@ def tab(page: Page, name: str) -> None:
     wait_answers(page)
 
 
+def walk_by_keys(page: Page, here: str, then: str) -> None:
+    """The next neuron and back, the guide, and the search, in which keys are letters."""
+    page.keyboard.press("n")
+    expect(head(page)).to_have_text(then)
+    page.keyboard.press("p")
+    expect(head(page)).to_have_text(here)
+    page.keyboard.press("?")
+    expect(page.get_by_text("A neuron is one unit of an MLP")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    field = element(page, "find").get_by_role("textbox")
+    expect(field).to_be_focused()
+    before = field.input_value()
+    page.keyboard.press("n")
+    expect(field).to_have_value("n")
+    field.fill(before)
+    page.locator("h1").click()
+    wait_answers(page)
+    expect(head(page)).to_have_text(here)
+
+
+def take_best(page: Page) -> str:
+    """Put the best usable strength into the tray; returns it as the tray shows it."""
+    wait_chart(page, "effects_chart")
+    page.get_by_role("button", name="use it").first.click()
+    wait_idle(page)
+    add = element(page, "clamping_add").get_by_role("button").first
+    add.click()
+    expect(add).to_have_text("in the tray")
+    value = steering.number(page, "clamp_0_value").input_value()
+    assert value == element(page, "clamping_value").get_by_role("spinbutton").input_value()
+    return str(value)
+
+
 def test_from_a_concept_to_a_neuron_to_what_it_causes_to_steer_and_back(visit):
     page = visit("/neurons?about=models")
     wait_answers(page)
@@ -59,23 +93,7 @@ def test_from_a_concept_to_a_neuron_to_what_it_causes_to_steer_and_back(visit):
     wait_answers(page)
     expect(element(page, "values_panel")).to_contain_text("L5.neuron[3] on the prompt")
 
-    page.keyboard.press("n")
-    expect(head(page)).to_have_text("L5.neuron[4]")
-    page.keyboard.press("p")
-    expect(head(page)).to_have_text("L5.neuron[3]")
-    page.keyboard.press("?")
-    expect(page.get_by_text("A neuron is one unit of an MLP")).to_be_visible()
-    page.keyboard.press("Escape")
-    page.keyboard.press("/")
-    expect(element(page, "find").get_by_role("textbox")).to_be_focused()
-    page.keyboard.press("n")  # typed, and no key of the page while it is
-    expect(element(page, "find").get_by_role("textbox")).to_have_value("n")
-    page.keyboard.press("Escape")
-    element(page, "find").get_by_role("textbox").fill("concept:day")
-    page.locator("h1").click()
-    wait_answers(page)
-    expect(head(page)).to_have_text("L5.neuron[3]")
-
+    walk_by_keys(page, "L5.neuron[3]", "L5.neuron[4]")
     page.keyboard.press("k")
     expect(steering.tray(page)).to_contain_text("L5.neuron[3]")
     expect(element(page, "values_panel")).to_contain_text("without the clamps")
@@ -84,15 +102,7 @@ def test_from_a_concept_to_a_neuron_to_what_it_causes_to_steer_and_back(visit):
     wait_answers(page)
 
     tab(page, "What it causes")
-    wait_chart(page, "effects_chart")
-    page.get_by_role("button", name="use it").first.click()
-    wait_idle(page)
-    add = element(page, "clamping_add").get_by_role("button").first
-    add.click()
-    expect(add).to_have_text("in the tray")
-    value = steering.number(page, "clamp_0_value").input_value()
-    assert value == element(page, "clamping_value").get_by_role("spinbutton").input_value()
-
+    value = take_best(page)
     page.get_by_role("link", name="Steer", exact=True).click()
     expect(page).to_have_url(re.compile("/steer"))
     steering.wait_texts(page, *steering.RUNS)

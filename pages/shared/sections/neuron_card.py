@@ -138,7 +138,7 @@ def _facts(found: NeuronCard) -> str:
     return (
         f"class <b>{html.escape(found.class_name)}</b> · {cosines}<br>"
         f"adds <b>{number(found.write_norm)}</b> stream units per unit of activation, more than "
-        f"{found.write_percentile:.0%} of its layer"
+        f"{int(100 * found.write_percentile)}% of its layer"
     )
 
 
