@@ -34,22 +34,8 @@ def concept_ranking(
     most: int,
     seed: int,
 ) -> HeadRanking:
-    downs, what = other_side(meant)
-    build, look = halves(len(meant.positive), len(downs), meant.paired, seed)
-    built, seen = (
-        ([meant.positive[i] for i in half[0]], [downs[i] for i in half[1]])
-        for half in (build, look)
-    )
-    if len(direction):
-        n_layers = len(loaded.stacks[loaded.prompt_stack].blocks)
-        aim = handed(direction, n_layers, loaded.d_model, layer)
-    else:
-        aim = aimed(
-            *(loaded, progress, *built, meant.paired),
-            *(position, change, layer, seed),
-        )
-    member = np.arange(len(seen[0]) + len(seen[1])) < len(seen[0])
-    texts = Texts(loaded, progress, [*seen[0], *seen[1]], member, position, change, aim)
+    texts, built, what = _asked(loaded, progress, meant, position, change, direction, layer, seed)
+    aim, member = texts.aim, texts.member
     wrote, read = _written(texts, seed), _read(texts, seed)
     effect, control = _needed(texts, _strongest(wrote["columns"]["share"], most), to, wrote["gap"])
     columns = {**wrote["columns"], **read["columns"]}
@@ -65,7 +51,7 @@ def concept_ranking(
         position=position,
         layer=aim.layer,
         separation=head_concept.separation(wrote["whole"], member),
-        n_built=(0, 0) if len(direction) else (len(built[0]), len(built[1])),
+        n_built=built,
         n_texts=len(member),
         n_controls=N_CONTROLS,
         n_random=N_RANDOM,
@@ -78,6 +64,35 @@ def concept_ranking(
         **{name: wrote[name] for name in ("gap", "start", "attention", "mlp")},
         stack=loaded.prompt_stack,
     )
+
+
+def _asked(
+    loaded: Loaded,
+    progress: Progress,
+    meant: Concept,
+    position: str,
+    change: Sequence[Change],
+    direction: Sequence[float],
+    layer: int | None,
+    seed: int,
+) -> tuple[Texts, tuple[int, int], str]:
+    """The texts that are looked at, how many built the direction, what those without it are."""
+    downs, what = other_side(meant)
+    build, look = halves(len(meant.positive), len(downs), meant.paired, seed)
+    built, seen = (
+        ([meant.positive[i] for i in half[0]], [downs[i] for i in half[1]])
+        for half in (build, look)
+    )
+    member = np.arange(len(seen[0]) + len(seen[1])) < len(seen[0])
+    if len(direction):
+        n_layers = len(loaded.stacks[loaded.prompt_stack].blocks)
+        aim, n_built = handed(direction, n_layers, loaded.d_model, layer), (0, 0)
+    else:
+        up, down = built
+        aim = aimed(loaded, progress, up, down, meant.paired, position, change, layer, seed)
+        n_built = (len(built[0]), len(built[1]))
+    texts = Texts(loaded, progress, [*seen[0], *seen[1]], member, position, change, aim)
+    return texts, n_built, what
 
 
 def _needed(

@@ -120,8 +120,8 @@ def _legend(look: Look) -> list[go.Scatter]:
     names = _names()
     return [
         go.Scatter(
-            x=[None],
-            y=[None],
+            x=np.array([np.nan]),
+            y=np.array([np.nan]),
             mode="markers",
             name=names[code],
             marker={"color": COLOURS[code][look.dark], "symbol": "square", "size": 11},
