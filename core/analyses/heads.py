@@ -236,9 +236,6 @@ def _result(
     def only(found: Scores) -> Scores:
         return {kind: found[kind].astype(np.float32) for kind in kept if kind in found}
 
-    count = np.maximum(tally.lag_queries, 1)
-    received = tally.profile("received") / max(tally.queries["entropy"], 1)
-    reach = tally.lag_queries.size
     role, role_score, fits = roles(scores["score"], scores["uniform"], queries)
     loss, loss_texts = losses.by_position() if losses else (np.zeros(0), np.zeros(0, np.int64))
     return Heads(
@@ -261,17 +258,27 @@ def _result(
         role=role,
         role_score=role_score,
         fits=fits,
-        lag=(tally.profile("lag") / count).astype(np.float32),
-        lag_uniform=(tally.profile("lag_uniform")[:, 0] / count).astype(np.float32),
-        lags=np.arange(reach) - (0 if tally.causal else (reach - 1) // 2),
-        lag_queries=tally.lag_queries.astype(np.int64),
-        sink_at=received.argmax(-1),
-        sink_mass=received.max(-1).astype(np.float32),
+        **_profiles(tally),
         loss=loss.astype(np.float32),
         loss_texts=loss_texts,
         behaviour=_behaviour(sample, losses),
         stack=loaded.prompt_stack,
     )
+
+
+def _profiles(tally: Tally) -> dict[str, np.ndarray]:
+    """Attention by distance, and the position that receives most."""
+    count = np.maximum(tally.lag_queries, 1)
+    received = tally.profile("received") / max(tally.queries["entropy"], 1)
+    reach = tally.lag_queries.size
+    return {
+        "lag": (tally.profile("lag") / count).astype(np.float32),
+        "lag_uniform": (tally.profile("lag_uniform")[:, 0] / count).astype(np.float32),
+        "lags": np.arange(reach) - (0 if tally.causal else (reach - 1) // 2),
+        "lag_queries": tally.lag_queries.astype(np.int64),
+        "sink_at": received.argmax(-1),
+        "sink_mass": received.max(-1).astype(np.float32),
+    }
 
 
 def _notes(loaded: Loaded, kept: Sequence[str], queries: Mapping[str, int]) -> tuple[str, ...]:

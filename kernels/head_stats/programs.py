@@ -1,4 +1,5 @@
-"""The Triton programs of `kernels.head_stats.triton`. Importing this imports triton.
+"""The Triton programs of `kernels.head_stats.triton`. Importing this imports triton, so
+that nobody does but `run` there, when it is first called.
 
 Every program takes the rule of the scores first:
 

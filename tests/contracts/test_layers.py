@@ -96,6 +96,8 @@ TABLE: dict[str, Row] = {
         late=("torch", "plotly", "tqdm", "core.figures"),
     ),
     "kernels": Row((*TORCH, "kernels"), late=("triton",)),
+    # Imported inside a function, by the path that runs them.
+    "kernels.head_stats.programs": Row(("triton",)),
 }
 
 

@@ -371,6 +371,20 @@ def test_the_path_told_is_the_path_that_runs(monkeypatch: pytest.MonkeyPatch) ->
     assert ran == [1]
 
 
+def test_the_fused_path_is_there_without_triton_until_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)  # an import of it fails
+    monkeypatch.delitem(sys.modules, "kernels.head_stats.programs", raising=False)
+    monkeypatch.setenv("EIDOSCOPE_KERNELS", "head_stats:triton")
+    run, reason = implementation("head_stats", "cuda")
+    assert reason == "EIDOSCOPE_KERNELS=head_stats:triton"
+    ids, lengths, groups = texts(1, 4)
+    one = torch.randn(1, 1, 4, 2)
+    with pytest.raises(ImportError, match="triton"):
+        run(one, one, Scores(1.0), targets(kinds(ids), lengths), groups, 1)
+
+
 def test_the_fused_path_refuses_more_groups_than_it_has_room_for(fused: ModuleType) -> None:
     ids, lengths, groups = texts(1, 4)
     many = groups[:1].expand(17, -1, -1)
