@@ -58,17 +58,9 @@ def retrieval(
     sizes = _lengths(loaded, hay, lengths)
     depths = np.linspace(0, 1, n_depths) if n_depths > 1 else np.array([0.5])
     cells = [(a, b) for a in range(len(sizes)) for b in range(n_depths) for _ in range(n_needles)]
-    seen: list[tuple[tuple[int, int], Prompt, _Seen]] = []
-    for number, (a, b) in enumerate(cells):
-        progress.step(0.7 * number / len(cells), f"needle {number + 1} of {len(cells)}")
-        prompt = hay.prompt(number, sizes[a], float(depths[b]))
-        if prompt is not None:
-            spans = hay.chance(prompt, N_SPANS)
-            seen.append(((a, b), prompt, _look(loaded, progress, prompt, spans, without_first)))
-    if not seen:
-        raise Error(
-            f"{loaded.name} splits the answers in another way behind the question; none fits"
-        )
+    places = [(sizes[a], float(depths[b])) for a, b in cells]
+    looked = _looked(loaded, progress, hay, places, without_first)
+    seen = [(cells[number], prompt, one) for number, prompt, one in looked]
     found = [each for _, _, each in seen if each.right > 0.5]
     score, soft = (_mean(seen, part) for part in ("score", "soft"))
     check = _checked(loaded, progress, seen, score + 1e-3 * soft, seed)
@@ -94,6 +86,31 @@ def retrieval(
         log_p=_map(seen, "log_p", len(sizes), n_depths),
         **check,
     )
+
+
+def _looked(
+    loaded: Loaded,
+    progress: Progress,
+    hay: Hay,
+    places: Sequence[tuple[int, float]],
+    without_first: bool,
+) -> "list[tuple[int, Prompt, _Seen]]":
+    """What every prompt showed, with its number; `places` are (length in tokens, depth 0 to 1).
+
+    Prompts whose answer is split differently fall out.
+    """
+    seen = []
+    for number, (length, depth) in enumerate(places):
+        progress.step(0.7 * number / len(places), f"needle {number + 1} of {len(places)}")
+        prompt = hay.prompt(number, length, depth)
+        if prompt is not None:
+            spans = hay.chance(prompt, N_SPANS)
+            seen.append((number, prompt, _look(loaded, progress, prompt, spans, without_first)))
+    if not seen:
+        raise Error(
+            f"{loaded.name} splits the answers in another way behind the question; none fits"
+        )
+    return seen
 
 
 def _whole_numbers(**given: Any) -> None:

@@ -119,9 +119,9 @@ def head_composition(n_layers: int = 3, n_heads: int = 4) -> HeadComposition:
     )
 
 
-def head_ovqk(pieces: tuple[str, ...] = WORDS, *, k: int = 3, position: str = "rotary") -> HeadOvqk:
+def _tables(n: int, k: int) -> dict[str, dict[str, np.ndarray]]:
+    """The tables of tokens of one head: random ids below n and falling scores, k of each."""
     random = np.random.default_rng(3)
-    n = len(pieces)
 
     def ids(*shape: int) -> np.ndarray:
         return random.integers(0, n, shape)
@@ -138,13 +138,27 @@ def head_ovqk(pieces: tuple[str, ...] = WORDS, *, k: int = 3, position: str = "r
 
     offsets = np.arange(65)
     wave = (10 * np.exp(-offsets / 9)).astype("float32")
-    channels = {
-        f"{side}_{name}": array for side in ("read", "write") for name, array in ends(4).items()
+    sides = (("read", ends(4)), ("write", ends(4)))
+    own = {"own_rank": np.array([1, 5]), "own_z": z(2), "norm": z(2), "control_z": z(2)}
+    prefers = ("key", "query")
+    return {
+        "ov": ends(2, logits=True) | own,
+        "sources_of": ends(2),
+        "channels": {f"{side}_{name}": a for side, each in sides for name, a in each.items()},
+        "pairs": {"query_ids": ids(k), "key_ids": ids(k)}
+        | {name: z(k) for name in ("score", "preference", "z")},
+        "prefers": {f"{end}_ids": ids(2, k) for end in prefers}
+        | {f"{end}_z": z(2, k) for end in prefers},
+        "offsets": {"offsets": offsets, "score": wave, "mean": wave / 3, "control": wave / 5},
+        "constant": {name: array[0] for name, array in ends(1).items()},
     }
+
+
+def head_ovqk(pieces: tuple[str, ...] = WORDS, *, k: int = 3, position: str = "rotary") -> HeadOvqk:
     return HeadOvqk(
         request={},
         pieces=pieces,
-        piece_ids=np.arange(n),
+        piece_ids=np.arange(len(pieces)),
         layer=4,
         head=1,
         kv_head=0,
@@ -178,28 +192,5 @@ def head_ovqk(pieces: tuple[str, ...] = WORDS, *, k: int = 3, position: str = "r
         spectrum=np.linspace(7, 0, 16).astype("float32"),
         control_spectrum=np.linspace(5, 2, 16).astype("float32"),
         layer_participation=np.linspace(5, 12, 6).astype("float32"),
-        ov=ends(2, logits=True)
-        | {
-            "own_rank": np.array([1, 5]),
-            "own_z": z(2),
-            "norm": z(2),
-            "control_z": z(2),
-        },
-        sources_of=ends(2),
-        channels=channels,
-        pairs={
-            "query_ids": ids(k),
-            "key_ids": ids(k),
-            "score": z(k),
-            "preference": z(k),
-            "z": z(k),
-        },
-        prefers={
-            "key_ids": ids(2, k),
-            "key_z": z(2, k),
-            "query_ids": ids(2, k),
-            "query_z": z(2, k),
-        },
-        offsets={"offsets": offsets, "score": wave, "mean": wave / 3, "control": wave / 5},
-        constant={name: array[0] for name, array in ends(1).items()},
+        **_tables(len(pieces), k),
     )
