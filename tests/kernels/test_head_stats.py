@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kernels.dispatch import implementation
 from kernels.head_stats import Scores, Stats, head_stats, pattern_stats, reference, targets
-from kernels.head_stats.targets import Targets, after_same_two, at, back, equal, near
+from kernels.head_stats.targets import Targets, after_same_two, at, back, equal
 
 Run = Callable[[Tensor, Tensor, Scores, Targets, Tensor, int], Stats]
 NO_TRITON = "triton is not installed; `pip install triton` runs this in its interpreter"
@@ -212,24 +212,6 @@ def test_half_precision_is_summed_in_float32(
     check(found, pattern, aims, naive(ids, lengths), groups)
 
 
-def test_random_keys_are_as_many_as_the_targets_different_and_visible() -> None:
-    torch.manual_seed(0)
-    ids, lengths, _ = texts(3, 60, words=4)
-    aims = targets(kinds(ids), lengths, seed=3)
-    pairs = aims.pairs(slice(0, 3), slice(0, 60))
-    n = len(aims.kinds)
-    wanted, random = ((pairs.slot < n), (pairs.slot >= n))
-    assert (pairs.key <= pairs.query).all()
-    for name in ("row", "query"):
-        assert torch.equal(getattr(pairs, name)[wanted], getattr(pairs, name)[random])
-    drawn = torch.stack([pairs.slot, pairs.row, pairs.query, pairs.key], dim=1)[random]
-    assert len(drawn.unique(dim=0)) == len(drawn)
-    again = targets(kinds(ids), lengths, seed=3).pairs(slice(0, 3), slice(0, 60))
-    other = targets(kinds(ids), lengths, seed=4).pairs(slice(0, 3), slice(0, 60))
-    assert torch.equal(pairs.key, again.key)
-    assert not torch.equal(pairs.key, other.key)
-
-
 def test_the_control_of_many_queries_is_what_uniform_attention_gives() -> None:
     """Random keys of a head that looks one token back: their mean is targets over visible keys."""
     torch.manual_seed(1)
@@ -279,14 +261,6 @@ def test_no_attention_larger_than_a_chunk_is_ever_made(monkeypatch: pytest.Monke
     assert sum(made) > 2 * 512 * 512 / 2
 
 
-def test_pairs_of_a_text_that_is_one_token_repeated_are_not_all_kept() -> None:
-    ids = torch.zeros(1, 3_000, dtype=torch.long)
-    aims = targets({"duplicate": equal(ids)}, [3_000])
-    for begin in range(0, 3_000, 500):
-        aims.pairs(slice(0, 1), slice(begin, begin + 500))
-    assert sum(len(each.row) for each in aims._held.values()) <= 1_000_000
-
-
 def test_memory_that_was_not_cleared_is_never_read(run: Run) -> None:
     torch.manual_seed(3)
     ids, lengths, groups = texts(2, 20)
@@ -314,29 +288,6 @@ def test_a_pattern_that_is_handed_out_gives_the_same_sums(monkeypatch: pytest.Mo
     own = head_stats(query, key, Scores(0.5, key_bias=weigh), aims, groups, 5)
     for one, two in zip(weighed[:6], own[:6], strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
-
-
-def test_targets_follow_what_was_asked() -> None:
-    ids = torch.tensor([[7, 8, 7, 7, 8]])
-
-    def keys(runs: tuple) -> list[list[int]]:
-        order, first, n = (each[0].tolist() for each in runs)
-        return [order[a : a + b] for a, b in zip(first, n, strict=True)]
-
-    assert keys(equal(ids)) == [[], [], [0], [0, 2], [1]]
-    assert keys(equal(ids, behind=1)) == [[], [], [1], [1, 3], [2]]
-    assert keys(after_same_two(ids)) == [[], [], [], [], [2]]
-    assert keys(back(ids, 2)) == [[], [], [0], [1], [2]]
-    assert keys(back(ids, -1)) == [[1], [2], [3], [4], []]
-    assert keys(at(ids, 1)) == [[], [], [1], [1], [1]]
-    assert keys(equal(torch.tensor([[-1, 3, -1, 3, 3]]))) == [[], [], [], [1], [1, 3]]
-    two, four = torch.tensor([0, 0, 1, 1, 3]), torch.tensor([-1, 0, 1, 2, 4])
-    assert keys(near(ids, two, four)) == [[], [0], [1], [1, 2], [3, 4]]
-
-
-def test_a_target_behind_the_text_is_none() -> None:
-    ids = torch.tensor([[5, 6, 0, 0]])
-    assert targets({"next": back(ids, -1)}, [2], causal=False).count.tolist() == [[[1, 0, 0, 0]]]
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
