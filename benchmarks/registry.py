@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from benchmarks import forward, interaction, lens_topk, top_examples
+from benchmarks import forward, head_stats, interaction, lens_topk, top_examples
 from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[..., Report]] = {
     "forward": forward.run,
+    "head_stats": head_stats.run,
     "interaction": interaction.run,
     "lens_topk": lens_topk.run,
     "top_examples": top_examples.run,
