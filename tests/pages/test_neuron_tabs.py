@@ -150,7 +150,15 @@ def test_a_hosted_server_reads_no_files_and_does_not_say_which_there_are(monkeyp
         said.append(fault.replace("gone.", "week."))
     assert "no files" in said[0]
     assert said[0] == said[1]
+    assert not field(at, "corpus").proto.accept_new_options
     assert faults(paste(at, SHORT)) == []
+
+
+@pytest.mark.parametrize("prompt", ["", "word " * 20_000, "</s></s>", "\u202e<b>**"])
+def test_a_prompt_of_any_kind_is_read_or_refused_in_one_sentence(prompt):
+    at = opened(prompt=prompt)
+    assert len(faults(at)) <= 1
+    assert at.title[0].value == "Neurons"
 
 
 # --- other families ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from core.home import hosted
 from pages.shared import state
 
 BUILT_IN = {
@@ -16,6 +17,7 @@ HELP = (
     "The text whose tokens are counted. Choose one, or type the path of a .txt, .jsonl (key "
     "“text”) or .parquet (column “text”) file; or paste your own under Own text."
 )
+HELP_HOSTED = "The text whose tokens are counted. Choose one, or paste your own under Own text."
 _HELD = "_pasted_text"
 
 
@@ -38,8 +40,8 @@ def draw() -> None:
             st.selectbox, "On which text",
             options if value in options else [*options, value],
             key="corpus", value=value, then=_take,
-            format_func=lambda name: BUILT_IN.get(name, name), accept_new_options=True,
-            help=HELP,
+            format_func=lambda name: BUILT_IN.get(name, name), accept_new_options=not hosted(),
+            help=HELP_HOSTED if hosted() else HELP,
         )  # fmt: skip
         with st.popover("Own text", key="corpus_own"), st.form("corpus_form", border=False):
             st.text_area(

@@ -50,16 +50,15 @@ def draw(view: View, site: Site, width: int, grace: float) -> None:
 
 
 def _buttons(view: View, site: Site, width: int) -> None:
-    neuron = int(site.unit or 0)
     held = any(change.site == site for change in state.workspace().active())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="card_keys"):
-        for label, key, to, about in (
-            ("‹", "p", (neuron - 1) % width, "The neuron before (key p)"),
-            ("›", "n", (neuron + 1) % width, "The next neuron (key n)"),
+        for label, key, step, about in (
+            ("‹", "p", -1, "The neuron before (key p)"),
+            ("›", "n", 1, "The next neuron (key n)"),
         ):
             st.button(
                 label, key=f"card_{key}", help=about, shortcut=key,
-                on_click=_select, args=(site.layer, to),
+                on_click=_walk, args=(site, step, width),
             )  # fmt: skip
         st.button(
             "in the tray" if held else "+ clamp",
@@ -74,6 +73,14 @@ def _buttons(view: View, site: Site, width: int) -> None:
             entry("steer").path, label="open in Steer", icon=entry("steer").icon,
             query_params=state.query(),
         )  # fmt: skip
+
+
+def _walk(site: Site, step: int, width: int) -> None:
+    """One step from where the visitor is by now: keys may come faster than cards."""
+    chosen = state.workspace().selection
+    there = chosen.neuron if chosen.layer == site.layer else None
+    here = int(site.unit or 0) if there is None or there >= width else there
+    _select(site.layer, (here + step) % width)
 
 
 def _select(layer: int, neuron: int) -> None:
