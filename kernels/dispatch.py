@@ -36,7 +36,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
         Way("triton", devices=("cuda",)),
     ),
     "top_examples": (),
-    # Attention of a chunk of queries at a time is all a processor needs: 4 % of a forward. On CUDA
+    # A chunk of queries at a time is all a processor needs: a few percent of a forward. On CUDA
     # the fused sweeps are there to be asked for until they were measured on a card.
     "head_stats": (Way("triton", devices=("cuda",)),),
     "sharded_attention": (),

@@ -27,6 +27,7 @@ N_SEQUENCES = 64
 LEAST_LENGTH = 50  # tokens of a text in which early and late losses can be compared
 TRANSFORMER_LENS = ("previous_token", "duplicate_token", "induction")
 _BASE_LOGITS = LOGITS_AT_ONCE // 2  # the losses need as much again
+MOST_LOGITS = 2**28  # of one text, a gigabyte in float32; longer ones are scored without losses
 
 
 def heads(
@@ -57,10 +58,9 @@ def heads(
     sample = asked or head_texts.repeated(loaded, n_sequences, seed)
     prefix = None if asked else head_texts.prefix_rows(loaded, -(-n_sequences // 2), seed)
     job = _Job(loaded, progress, reading, tuple(tuple(each) for each in topics), tuple(words), seed)
-    foretells = loaded.kind == "decoder" and loaded.head is not None
     parts = [sample, *([prefix] if prefix else [])]
     job.total = sum(each.n_tokens for each in parts) + nulls * 2 * sample.first(N_NULL).n_tokens
-    losses = _Losses() if foretells else None
+    losses = _Losses() if _foretells(loaded, sample) else None
     tally = job.score(sample, losses)
     scores = {what: tally.scores(what) for what in ("score", "control", "uniform")}
     queries = dict(tally.queries)
@@ -90,6 +90,13 @@ def _refuse(n_sequences: Any, kinds: Sequence[str] | None, reading: str) -> None
     if strange or isinstance(kinds, str):
         wrong = str(strange[0] if strange else kinds)
         raise Error(f"no kind {wrong[:40]!r} in a list of kinds; there are {', '.join(KINDS)}")
+
+
+def _foretells(loaded: Loaded, sample: HeadTexts) -> bool:
+    """Whether next tokens are foretold, and the logits of the longest text can be held."""
+    longest = max(map(len, sample.ids))
+    able = loaded.kind == "decoder" and loaded.head is not None
+    return able and longest * loaded.d_vocab <= MOST_LOGITS
 
 
 def _wanted(kinds: Sequence[str] | None) -> Callable[[str], bool]:
@@ -246,7 +253,7 @@ def _result(
         n_tokens=sample.n_tokens,
         n_null_texts=min(N_NULL, len(sample.ids)) if null[0] else 0,
         n_queries={kind: queries[kind] for kind in kept},
-        notes=(*notes, *_notes(loaded, kept, queries)),
+        notes=(*notes, *_notes(loaded, kept, queries, losses is not None)),
         scores=only(scores["score"]),
         control=only(scores["control"]),
         uniform=only(scores["uniform"]),
@@ -281,7 +288,9 @@ def _profiles(tally: Tally) -> dict[str, np.ndarray]:
     }
 
 
-def _notes(loaded: Loaded, kept: Sequence[str], queries: Mapping[str, int]) -> tuple[str, ...]:
+def _notes(
+    loaded: Loaded, kept: Sequence[str], queries: Mapping[str, int], losses: bool
+) -> tuple[str, ...]:
     found = []
     if loaded.pattern_source == "outputs":
         found.append(
@@ -293,6 +302,8 @@ def _notes(loaded: Loaded, kept: Sequence[str], queries: Mapping[str, int]) -> t
         found.append(f"fewer than {LEAST_QUERIES} queries, so not to be relied on: {names}")
     if loaded.kind != "decoder":
         found.append(f"{loaded.name} sees both sides, so it foretells no next token: no losses")
+    elif not losses and loaded.head is not None:
+        found.append("no losses: the predictions for a text so long would not fit in memory")
     return tuple(found)
 
 

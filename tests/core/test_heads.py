@@ -352,6 +352,16 @@ def test_weighing_by_values_is_refused_where_values_are_not_handed_out(
         api.run("heads", m, text="the cat sat", reading="by_value")
 
 
+def test_a_text_too_long_to_hold_its_predictions_is_scored_without_losses(
+    stories: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.analyses.heads.MOST_LOGITS", 1_000)
+    result = api.run("heads", stories, text=TEXT, nulls=False)
+    assert result.loss.size == 0
+    assert result.behaviour == {}
+    assert any("would not fit in memory" in note for note in result.notes)
+
+
 def test_one_head_and_two_tokens_are_enough(tmp_path: Path) -> None:
     from tests.tiny import make
 
