@@ -67,9 +67,10 @@ def set_number(page: Page, key: str, value: float) -> None:
 
 def clamp_listed_neuron(page: Page, row: int = 0) -> str:
     """Click + on a row of the neuron list; the site that is now in the tray."""
-    plus = page.locator(".st-key-neurons button.plus").nth(row)
-    site = str(plus.get_attribute("title")).removeprefix("Clamp ")
-    plus.click()
+    wait_idle(page)  # until then the rows may still change places
+    buttons = page.locator(".st-key-neurons button.plus")
+    site = str(buttons.nth(row).get_attribute("title")).removeprefix("Clamp ")
+    page.locator(f'.st-key-neurons button.plus[title="Clamp {site}"]').click()
     expect(tray(page)).to_contain_text(site)
     return site
 
