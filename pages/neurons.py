@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.spec.request import Request
 from core.spec.site import Site
 from pages.shared import state
 from pages.shared.frame import page
@@ -38,13 +39,25 @@ ABOUT = {
 
 
 def ask_ahead(view: View, site: Site) -> None:
-    """Ask about the neuron before anything is waited for: the card first, the slow maximum last.
+    """Ask about the neuron before anything is waited for: the card first, what is slow last.
 
-    A maximum that is still being measured for the neuron before is let go by this.
+    What is still being worked out about the neuron before is let go by this.
     """
     asked().ask("card", neuron_card.question(view, site))
     asked().ask("values", unit_prompt.question(view, site))
     neuron_card.measured(view, site)
+    for key, request in slow(view, site).items():
+        asked().ask(key, request)
+
+
+def slow(view: View, site: Site) -> dict[str, Request]:
+    """What the open tab will ask that does not give way by itself, by key."""
+    match state.workspace().choice("about"):
+        case "causes":
+            return clamping.questions(view, site)
+        case "explain" if claim := explanation.question(view, site):
+            return {"claim": claim}
+    return {}
 
 
 def draw(view: View, patience: Patience) -> None:
