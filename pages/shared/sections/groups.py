@@ -130,7 +130,9 @@ def question(view: View, name: str) -> Request | None:
     if name == "core":
         return ask("core_neurons", view.model, view.prompt, seed=view.seed, **options)
     if name == "shared" and len(state.workspace().models) > 1:
-        options = {**options, "other": str(state.workspace().models[1])}
+        b = state.workspace().models[1]
+        name = (b.name, b.revision, b.dtype) if b.revision or b.dtype else b.name
+        options = {**options, "other": name}
     return ask(GROUPS[name].analysis, view.model, seed=view.seed, **options)
 
 
