@@ -131,8 +131,8 @@ def question(view: View, name: str) -> Request | None:
         return ask("core_neurons", view.model, view.prompt, seed=view.seed, **options)
     if name == "shared" and len(state.workspace().models) > 1:
         b = state.workspace().models[1]
-        name = (b.name, b.revision, b.dtype) if b.revision or b.dtype else b.name
-        options = {**options, "other": name}
+        other = (b.name, b.revision, b.dtype) if b.revision or b.dtype else b.name
+        options = {**options, "other": other}
     return ask(GROUPS[name].analysis, view.model, seed=view.seed, **options)
 
 
