@@ -11,6 +11,7 @@ from core.spec.request import ModelRef, ask
 from core.spec.workspace import DEFAULT_PROMPT, Workspace
 from pages.shared import pickers, state
 from pages.shared.frame import page
+from pages.shared.menu import entry
 from pages.shared.notices import code
 from pages.shared.panels import answer, panel
 from pages.shared.popover import popover
@@ -19,12 +20,13 @@ from pages.shared.sections.depth import HELP
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import as_code
 
-STEER = "pages/steer.py"
+STEER = entry("steer").path
 WHAT = (
     "Look inside a language model: write a sentence, see what every layer and head makes of it, "
     "clamp a neuron, and read the changed text beside the unchanged one and a random control."
 )
 CONCEPT = Workspace(prompt="The dog is big. The mouse is very")
+WEEK = Workspace().with_choice("find", "concept:day").with_choice("by", "fires")
 
 
 def picture() -> None:
@@ -55,23 +57,30 @@ def doors() -> None:
     with st.container(border=True):
         st.markdown("**Look at a concept**")
         st.caption(
-            "There is no page for whole concepts yet. What there is: write a sentence that ends "
-            "just before a word, and see from which layer on the model has it."
+            "Which neurons speak of it, which direction separates it and what pushing it does, or "
+            "from which layer on the model has the next word of a sentence."
         )
-        st.page_link(
-            STEER, label="Follow a word", icon=":material/search:", query_params=to_query(CONCEPT)
-        )
+        _door("neurons", "Neurons of the days of the week", WEEK)
+        _door("directions", "A direction, tested and pushed")
+        _door("steer", "Follow a word", CONCEPT)
     with st.container(border=True):
         st.markdown("**Look at a model's parts**")
         st.caption("Layers, heads and neurons on your own sentence, each with what it causes.")
-        st.page_link(
-            STEER, label="Open Steer", icon=":material/tune:", query_params=state.query()
-        )  # fmt: skip
+        _door("steer", "Open Steer")
+        _door("heads", "All heads: what they look at, what they cause")
+        _door("neurons", "All neurons: what they read and write")
     with st.container(border=True):
         st.markdown("**Load my model**")
         st.caption("A folder or a hub id with safetensors weights; it is checked before use.")
         icon = ":material/folder_open:"
         popover("Choose a model", pickers.form, 0, "door", key="load_door", icon=icon)
+
+
+def _door(name: str, label: str, work: Workspace | None = None) -> None:
+    """A link to a page, in the visitor's own state or in a given one."""
+    to = entry(name)
+    query = state.query() if work is None else to_query(work)
+    st.page_link(to.path, label=label, icon=to.icon, query_params=query)
 
 
 def about() -> None:

@@ -8,7 +8,7 @@ from plotly.colors import get_colorscale
 
 from core.figures import grid
 from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour, colour_bar, drawn
-from core.figures.wording import count, number, quoted
+from core.figures.wording import count, number, quoted, visible
 from core.results.attention import AttentionResult
 from core.spec.errors import Error
 from core.spec.site import Site
@@ -74,6 +74,17 @@ def caption(result: AttentionResult) -> str:
         f"control, uniform attention: {number(result.uniform[-1])} per token at the last query; "
         f"mean entropy {number(np.mean(result.entropy))} nats; "
         f"1 text of {count(len(result.tokens), 'token')}"
+    )
+
+
+def looks(result: AttentionResult, token: int) -> str:
+    """Where one token looks most, beside what even attention would give, in words."""
+    row = result.pattern[token]
+    key = int(np.argmax(row))
+    return (
+        f"token {token} looks most at token {key} “{visible(result.tokens[key], 16)}” "
+        f"({number(row[key] / 255)}; uniform attention would give "
+        f"{number(result.uniform[token])}); entropy {number(result.entropy[token])} nats; 1 text"
     )
 
 

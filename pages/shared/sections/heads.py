@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from core.figures import attention as pattern_drawing
 from core.figures import head_effect as drawing
-from core.figures.wording import number, visible
+from core.figures.wording import number
 from core.results.attention import AttentionResult
 from core.results.head_effect import HeadEffect
 from core.spec.interventions import Ablate
@@ -16,10 +15,10 @@ from core.spec.site import Site
 from pages.shared import state, tray
 from pages.shared.notices import sentence
 from pages.shared.panels import answer, panel
+from pages.shared.sections import pattern
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
-from pages.shared.tokens import attention_strip
 
 HELP = (
     "Where the selected head looks from the selected token; hover a token to see where that one "
@@ -73,19 +72,10 @@ def _pattern(view: View, grace: float) -> None:
         result = answer(request, key="attention", grace=grace, height=200)
         if not isinstance(result, AttentionResult):
             return
-        attention_strip(
-            result.tokens,
-            result.pattern,
-            key="attention_tokens",
-            label=f"Attention of head {head} in layer {layer}",
-            query=view.token,
-            on_pick=lambda index: state.select(token=int(index)),
-            special=result.special,
-        )
-        with st.expander("Every token's row", key="attention_all", on_change="rerun") as whole:
-            if whole.open:
-                _whole(result)
-        foot(result, _words(result, view.token), key="attention", python=as_code(request))
+        label = f"Attention of head {head} in layer {layer}"
+        pattern.draw(result, view.token, key="attention", label=label)
+        words = pattern_drawing.looks(result, view.token)
+        foot(result, words, key="attention", python=as_code(request))
 
 
 def _site(view: View, layer: int, head: int) -> Site:
@@ -118,26 +108,6 @@ def _inputs(view: View) -> None:
 def _choose_head(head: int | None) -> None:
     if head is not None:
         state.select(head=head)
-
-
-def _words(result: AttentionResult, token: int) -> str:
-    """Where the selected token looks most, beside what even attention would give."""
-    row = result.pattern[token]
-    key = int(np.argmax(row))
-    return (
-        f"token {token} looks most at token {key} “{visible(result.tokens[key], 16)}” "
-        f"({number(row[key] / 255)}; uniform attention would give "
-        f"{number(result.uniform[token])}); entropy {number(result.entropy[token])} nats; 1 text"
-    )
-
-
-def _whole(result: AttentionResult) -> None:
-    if len(result.tokens) > pattern_drawing.MOST:
-        st.caption(f"Drawn for texts of up to {pattern_drawing.MOST} tokens.")
-        return
-    st.plotly_chart(
-        drawn(pattern_drawing.figure, result), key="attention_map", alt="attention, query by key"
-    )
 
 
 def _effect(view: View, grace: float) -> None:
