@@ -40,6 +40,8 @@ WAYS: dict[str, tuple[Way, ...]] = {
     # the fused sweeps are there to be asked for until they were measured on a card.
     "head_stats": (Way("triton", devices=("cuda",)),),
     "sharded_attention": (),
+    "feature_topk": (),
+    "feature_decode": (),
 }
 OPERATIONS = tuple(WAYS)
 

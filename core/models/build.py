@@ -1,5 +1,6 @@
 """From opened files to a proved model with its card."""
 
+from core.dictionaries.shelf import Shelf
 from core.models.checks import LOST, Outcome, prove
 from core.models.families import row
 from core.models.library import Opened
@@ -20,6 +21,7 @@ def build(opened: Opened, ref: ModelRef) -> Loaded:
     outcomes = prove(loaded)
     _refuse(loaded, outcomes)
     loaded.card = _card(loaded, opened, outcomes)
+    loaded.dictionaries = Shelf(loaded.folder)
     return loaded
 
 

@@ -4,7 +4,7 @@ Never leaves the worker; pages see the model's card only.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,10 +77,11 @@ class Loaded:
     n_ctx: int
     device: torch.device
     fingerprint: str
+    folder: Path
     pattern_source: str  # "interface", "outputs" or "" when patterns cannot be read
     mlp_parts: bool = True  # False: up and gate do not give the neurons, so they are not offered
     card: CardResult | None = None
-    dictionaries: dict[str, Any] = field(default_factory=dict)
+    dictionaries: Mapping[str, Any] = field(default_factory=dict)  # sparse dictionaries by name
     memo: dict[Any, Any] = field(default_factory=dict)  # what is computed once per model
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -267,6 +268,7 @@ def assemble(opened: Opened, ref: ModelRef) -> Loaded:
         n_ctx=_context(config),
         device=torch.device(opened.device),
         fingerprint=opened.fingerprint,
+        folder=opened.folder,
         pattern_source="",
     )
 

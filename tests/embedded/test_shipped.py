@@ -205,8 +205,9 @@ def test_a_held_feature_changes_the_continuation_as_stored():
     shown = json.loads((SHIPPED / "embedded" / "demonstrations.json").read_text(encoding="utf-8"))
     demo = next(one for one in shown if one["name"] == "hold female")
     site, _, feature = demo["site"].rstrip("]").partition(".feature[")
-    folder = SHIPPED / "embedded" / "sae" / site
-    index = int(feature.rsplit(":", 1)[1])
+    dictionary, _, number = feature.rpartition(":")
+    folder = SHIPPED / "embedded" / "sae" / dictionary
+    index = int(number)
     weights = {
         key: value.float() for key, value in load_file(folder / "sae_weights.safetensors").items()
     }

@@ -53,7 +53,8 @@ def dictionaries(options: argparse.Namespace) -> None:
     for name in options.models:
         layers = tuple(options.layers or DICTIONARY_LAYERS[name])
         for one in saes.train(SHIPPED / name, layers, options.steps).values():
-            saes.save(one, SHIPPED / name / "sae" / one.site, name, options.steps * saes.BATCH)
+            folder = SHIPPED / name / "sae" / f"topk-L{one.layer - 1}"
+            saes.save(one, folder, name, options.steps * saes.BATCH)
 
 
 def labels(options: argparse.Namespace) -> None:

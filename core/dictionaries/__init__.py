@@ -1,0 +1,1 @@
+"""Sparse dictionaries (autoencoders and transcoders): every published format in one form."""

@@ -1,0 +1,33 @@
+"""Encode tokens into the latents of a sparse dictionary, without [token, feature].
+
+After Gao et al., "Scaling and evaluating sparse autoencoders" (2024), whose kernels keep the
+chosen latents only.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from kernels.dispatch import implementation
+from kernels.feature_topk.activation import Activation
+from kernels.feature_topk.codes import Codes, codes, from_dense
+
+__all__ = ["Activation", "Codes", "codes", "encode", "from_dense"]
+
+
+def encode(
+    x: Float[Tensor, "token d_in"],
+    weight: Float[Tensor, "d_in feature"],
+    bias: Float[Tensor, " feature"],
+    activation: Activation,
+    lengths: Float[Tensor, " feature"] | None = None,
+) -> Codes:
+    """The activations that are above zero.
+
+    x        [token, d_in]    already normalised, its input bias subtracted
+    lengths  [feature]        pre-activations are multiplied by these before the selection (some
+                              dictionaries select by what a latent writes); values come out
+                              multiplied too
+    """
+    run, _ = implementation("feature_topk", x.device.type)
+    found: Codes = run(x, weight, bias, activation, lengths)
+    return found
