@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.analyses import head_copying
 from core.analyses.runs import Progress
 from core.corpus.sequences import TokenList, name_ids, token_lists
 from core.engine.head_circuits import eigenvalue_score, random_thin
@@ -56,7 +57,8 @@ def head_scores(
     seed: int = 0,
     stack: str = "",
 ) -> HeadScores:
-    """OV eigenvalue score, copy@5, suppress@5, name copying and succession of all heads.
+    """OV eigenvalue score, copy@5, suppress@5, name copying and succession of all heads; and
+    copying as the activations on random tokens show it.
 
     embedding  how a token enters a head: "effective", its stream behind block 0, or "raw", its
                row of the input embedding (and so in layer 0 in any case)
@@ -70,7 +72,9 @@ def head_scores(
     tokens = _Tokens(frequent_ids(loaded, N_TOKENS), name_ids(loaded), token_lists(loaded))
     layers = len(loaded.stacks[stack].blocks)
     found: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
+    acted: list[tuple[Tensor, Tensor]] = []
     with loaded.busy():
+        read = head_copying.read(loaded, stack, seed, progress.check)
         progress.step(0.0, "tokens behind block 0")
         head_weights(loaded, 0, stack)
         eigen = _eigen_ids(loaded, words, embedding, stack)
@@ -82,6 +86,7 @@ def head_scores(
                 spoken[how] = _spoken(loaded, words, eigen, layer, how, stack, progress.check)
             ask = _Asked(loaded, words, tokens, embedding, seed, stack, progress.check)
             found.append(_layer(ask, layer, spoken[how]))
+            acted.append(_acted(ask, layer, read))
     return HeadScores(
         request={},
         embedding=embedding,
@@ -92,8 +97,10 @@ def head_scores(
         n_tokens=len(tokens.common),
         n_names=len(tokens.names),
         n_random=N_RANDOM,
+        n_copied=read.n_queries if read else 0,
+        copy_chance=read.chance if read else np.nan,
         **_about_lists(tokens.lists),
-        **_stacked(found, tokens.lists, loaded.n_heads),
+        **_stacked(found, acted, tokens.lists, loaded.n_heads),
         stack=stack,
     )
 
@@ -154,6 +161,16 @@ def _layer(ask: _Asked, layer: int, spoken: Tensor) -> tuple[dict[str, Tensor], 
         rows.append(row | counted)
         lists.append(each)
     return _columns(rows), _columns(lists)
+
+
+def _acted(ask: _Asked, layer: int, read: head_copying.Read | None) -> tuple[Tensor, Tensor]:
+    """(scores, control) [kind, head] of `head_copying` of one layer; NaN where none can be had."""
+    if read is None:
+        empty = torch.full((len(head_copying.KINDS), ask.loaded.n_heads), torch.nan)
+        return empty, empty
+    heads = head_weights(ask.loaded, layer, ask.stack)
+    random = _pairs(heads, ask.seed * 10_000 + layer)[heads.n_heads :]
+    return read.scores(layer, heads, random, ask.words)
 
 
 def _rest(tokens: _Tokens) -> int:
@@ -257,12 +274,16 @@ def _about_lists(lists: tuple[TokenList, ...]) -> dict[str, Any]:
 
 def _stacked(
     found: list[tuple[dict[str, Tensor], dict[str, Tensor]]],
+    acted: list[tuple[Tensor, Tensor]],
     lists: tuple[TokenList, ...],
     n_heads: int,
 ) -> dict[str, Any]:
     """Layers under each other, the random heads' mean as control of every head of the layer."""
     scores, control = {}, {}
-    for kind in KINDS:
+    for place, kind in enumerate(head_copying.KINDS):
+        scores[kind] = torch.stack([own[place] for own, _ in acted]).numpy()
+        control[kind] = torch.stack([drawn[place] for _, drawn in acted]).numpy()
+    for kind in (kind for kind in KINDS if kind not in head_copying.KINDS):
         whole = torch.stack([layer[kind] for layer, _ in found])
         random = whole[:, n_heads:].abs() if kind in SIGNED else whole[:, n_heads:]
         scores[kind] = whole[:, :n_heads].numpy()

@@ -107,8 +107,18 @@ def repeated(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts:
 
 def prefix_rows(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts | None:
     """Rows of 25 different tokens four times over, as published; None where they do not fit."""
+    return _different(loaded, n_sequences, PREFIX_COPIES, seed)
+
+
+def copying_rows(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts | None:
+    """Rows of 25 different tokens said twice; None where they do not fit."""
+    return _different(loaded, n_sequences, 2, seed)
+
+
+def _different(loaded: Loaded, n_sequences: int, copies: int, seed: int) -> HeadTexts | None:
+    """Rows of 25 different tokens, that many times over, the commonest and rarest left out."""
     before, after = specials(loaded)
-    length = PREFIX_COPY * PREFIX_COPIES + len(before) + len(after)
+    length = PREFIX_COPY * copies + len(before) + len(after)
     ids = ordinary_ids(loaded)
     cut = round(PREFIX_TRIM * len(ids))
     ids = ids[cut : len(ids) - cut]
@@ -118,7 +128,7 @@ def prefix_rows(loaded: Loaded, n_sequences: int, seed: int) -> HeadTexts | None
     made = []
     for _ in range(n_sequences):
         chosen = torch.randperm(len(ids), generator=generator)[:PREFIX_COPY].tolist()
-        row = [ids[i] for i in chosen] * PREFIX_COPIES
+        row = [ids[i] for i in chosen] * copies
         made.append((*before, *row, *after))
     return HeadTexts(RANDOM, tuple(made), PREFIX_COPY, len(before))
 

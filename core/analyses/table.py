@@ -20,6 +20,7 @@ from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
 from core.analyses.head_composition import head_composition
 from core.analyses.head_consistency import head_consistency
+from core.analyses.head_contexts import head_contexts
 from core.analyses.head_effect import head_effect
 from core.analyses.head_importance import head_importance
 from core.analyses.head_overlap import head_overlap
@@ -109,9 +110,14 @@ ANALYSES: dict[str, Analysis] = {
         head_sources, "What one head takes from each token, and what that says to the answer."
     ),
     "head_patterns": Analysis(head_patterns, "Where all heads look on a text, as small pictures."),
+    "head_contexts": Analysis(
+        head_contexts, "Where one head attends most in a corpus, and pairs of every other weight."
+    ),
     "heads": Analysis(heads, "What every head looks at: scores, controls and roles."),
     "head_scores": Analysis(
-        head_scores, "What every head does with a token, by its weights: copy, suppress, count on."
+        head_scores,
+        "What every head does with a token, by its weights: copy, suppress, count on.",
+        version=2,
     ),
     "head_ovqk": Analysis(
         head_ovqk, "One head by its weights: what it writes for a token, what it looks for."

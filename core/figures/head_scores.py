@@ -12,6 +12,8 @@ from core.spec.errors import Error
 
 UNITS = {
     "ov_eigenvalue": "Σ Re λ / Σ |λ|",
+    "copy_activation": "share of what is raised",
+    "suppress_activation": "share of what is lowered",
     "successor_over_copy": "standard deviations over the list",
     "successor_over_previous": "standard deviations over the list",
 }
@@ -70,8 +72,17 @@ def caption(result: HeadScores) -> str:
         "mean size); "
         f"copying of {count(result.n_tokens, 'common token')} and {count(result.n_names, 'name')} "
         f"among {count(result.n_vocabulary, 'token')}, eigenvalues over "
-        f"{count(result.n_eigen, 'token')}; succession of {count(result.n_steps, 'item')} of "
+        f"{count(result.n_eigen, 'token')}; {_acted(result)}succession of {count(result.n_steps, 'item')} of "
         f"{count(lists, 'list')}, chance {number(result.chance)}"
+    )
+
+
+def _acted(result: HeadScores) -> str:
+    if not result.n_copied:
+        return ""
+    return (
+        f"on activations {count(result.n_copied, 'query', 'queries')} of random tokens said "
+        f"again, chance {number(result.copy_chance)}; "
     )
 
 

@@ -15,6 +15,8 @@ KINDS = {
     "ov_eigenvalue": "OV eigenvalue score",
     "copy_at_5": "copy@5",
     "suppress_at_5": "suppress@5",
+    "copy_activation": "copying, on activations",
+    "suppress_activation": "suppressing, on activations",
     "name_copy": "name copy@5",
     "name_suppress": "name suppress@5",
     "successor": "successor score",
@@ -26,10 +28,13 @@ SIGNED = ("ov_eigenvalue", "successor_over_copy", "successor_over_previous")
 
 @dataclass(frozen=True)
 class HeadScores(Result):
-    """What every head's output matrices do with a token it sees, by its weights alone.
+    """What every head's output matrices do with a token it sees, by its weights alone; and what
+    it does with the token it looks at most, as activations show ("copy_activation",
+    "suppress_activation": share of what it raises, or lowers, among the tokens of the text).
 
     `scores` and `control` by kind, [layer, head]; NaN where nothing can be said. Control: the same
-    of `n_random` heads of Gaussian weights in each layer (mean; of the signed kinds mean |score|).
+    of `n_random` heads of Gaussian weights in each layer (mean; of the signed kinds mean |score|);
+    on activations they are brought what the head's own attention brings.
     The successor scores are over the lists that the paper's replication uses, `by_list` for each.
     """
 
@@ -42,6 +47,8 @@ class HeadScores(Result):
     n_tokens: int  # tokens behind copy@5 and suppress@5
     n_names: int  # names that are single tokens
     n_random: int
+    n_copied: int  # queries behind copying on activations, 0 where no attention can be read
+    copy_chance: float  # of that: one over the tokens of a text; NaN with none
     list_names: tuple[str, ...]
     list_sizes: tuple[int, ...]  # items that are single tokens
     list_dropped: tuple[int, ...]  # items that are not

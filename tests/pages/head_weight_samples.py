@@ -48,6 +48,8 @@ def head_scores(n_layers: int = 4, n_heads: int = 6, *, lists: bool = True) -> H
         n_tokens=1000,
         n_names=28 if lists else 0,
         n_random=4,
+        n_copied=400,
+        copy_chance=1 / 26,
         list_names=names,
         list_sizes=(7, 12)[: len(names)],
         list_dropped=(0, 0)[: len(names)],
