@@ -14,6 +14,7 @@ from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
 from core.results.head_composition import HeadComposition
 from core.results.head_consistency import HeadConsistency
+from core.results.head_contexts import HeadContexts
 from core.results.head_effect import HeadEffect
 from core.results.head_importance import HeadImportance
 from core.results.head_overlap import HeadOverlap
@@ -64,6 +65,7 @@ RESULTS: dict[str, type[Result]] = {
     "explain_test": ExplainTest,
     "guide": GuideResult,
     "head_composition": HeadComposition,
+    "head_contexts": HeadContexts,
     "head_effect": HeadEffect,
     "head_importance": HeadImportance,
     "head_ovqk": HeadOvqk,
