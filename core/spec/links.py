@@ -44,7 +44,7 @@ def to_query(work: Workspace) -> dict[str, str]:
     if work.prompt != default.prompt:
         query["text"] = work.prompt
     chosen, unset = work.selection, default.selection
-    for name in ("token", "layer", "head", "neuron"):
+    for name in ("token", "layer", "head", "neuron", "feature"):
         if getattr(chosen, name) != getattr(unset, name):
             query[name] = str(getattr(chosen, name))
     for name in ("seed", "new_tokens", "temperature"):
@@ -68,7 +68,7 @@ def from_query(query: Mapping[str, str]) -> Workspace:
         work = replace(work, prompt=_whole_text(query["text"], "text"))
     chosen = {
         name: _whole(query[name], name)
-        for name in ("token", "layer", "head", "neuron")
+        for name in ("token", "layer", "head", "neuron", "feature")
         if name in query
     }
     work = replace(
@@ -112,6 +112,7 @@ def to_session(work: Workspace) -> str:
             "layer": work.selection.layer,
             "head": work.selection.head,
             "neuron": work.selection.neuron,
+            "feature": work.selection.feature,
         },
         "choices": dict(work.choices),
         "own": concepts.plain(work.own) if work.own else None,

@@ -83,6 +83,7 @@ class Selection:
     layer: int = 0
     head: int | None = None
     neuron: int | None = None
+    feature: int | None = None  # of the chosen dictionary
 
 
 @dataclass(frozen=True, slots=True)

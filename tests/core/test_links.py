@@ -32,7 +32,7 @@ FULL = Workspace(
     own=Concept("<b>", ("a ☃", 'b "c"'), ("d", "e"), paired=True, about="x"),
     models=(ModelRef("embedded"), ModelRef("/models/a b", "step 10", "float16")),
     prompt='She said: "a & b = <b>c</b>" – ünïcode ☃\n\tnext?',
-    selection=Selection(token=3, layer=2, head=1, neuron=512),
+    selection=Selection(token=3, layer=2, head=1, neuron=512, feature=77),
     tray=(
         TrayItem(Clamp(site("L2.neuron[17]"), 8.123456789012345), unit=3.3333333333333335),
         TrayItem(Scale(site("L1.head[3]@4"), -0.1), on=False),
