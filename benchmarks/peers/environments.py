@@ -15,6 +15,8 @@ BASE = ("torch==2.13.0", "transformers==5.23.0", "numpy==2.4.6")
 PEERS = {
     "transformer-lens": ("transformer-lens==4.3.0",),
     "nnsight": ("nnsight==0.8.1",),
+    # No candidate of a benchmark: tests/core/test_saelens.py compares with it.
+    "sae-lens": ("sae-lens==6.54.12",),
 }
 
 
