@@ -117,7 +117,9 @@ export default function (component) {
     view.list = data.list;
   }
   const button = (event) => event.target.closest?.("button.card:not(.empty)");
-  const send = (found) => setTriggerValue("pick", data.cards[found.dataset.at - data.first].feature);
+  const send = (found) => {
+    setTriggerValue("pick", data.cards[found.dataset.at - data.first].feature);
+  };
   view.onscroll = draw;
   room.onclick = (event) => { const found = button(event); if (found) send(found); };
   room.onkeydown = (event) => {
