@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.analyses.head_channels import N_CHANNELS, N_DRAWS, OUTLIER, Listened, channels
 from core.analyses.runs import Progress
 from core.engine.head_circuits import composition, reduced
 from core.engine.head_probe import head_weights, positions
@@ -22,7 +23,8 @@ def head_composition(
 
     || M1 M2 || / (|| M1 || || M2 ||) in Frobenius norms, M1 what the earlier head writes (W_V W_O),
     M2 the later one's W_Q W_K^T (q), W_K W_Q^T (k) or W_V W_O (v), norms folded in ("A Mathematical
-    Framework for Transformer Circuits", 2021). Raises `Error` for a model of one layer.
+    Framework for Transformer Circuits", 2021); and of each single channel of the earlier ones
+    ("Talking Heads", 2024). Raises `Error` for a model of one layer.
     """
     check_head(loaded, 0, stack=stack)
     layers, n = len(loaded.stacks[stack].blocks), loaded.n_heads
@@ -32,16 +34,23 @@ def head_composition(
     with loaded.busy():
         about = positions(loaded, stack)
         lates = []
+        written: list[Tensor] = []
+        share: list[Tensor] = []
+        listened = Listened(tuple(KINDS), loaded.d_model, seed)
         for late in range(layers):
             heads = head_weights(loaded, late, stack)
             lates.append(heads)
             readers = {kind: _reads(loaded, heads, kind) for kind in KINDS}
             for early in range(late):
                 progress.step((late * (late - 1) / 2 + early) / (layers * (layers - 1) / 2))
-                written = _writes(lates[early])
+                wrote = _writes(lates[early])
                 rows, columns = (slice(at * n, (at + 1) * n) for at in (early, late))
                 for kind, table in tables.items():
-                    table[rows, columns] = composition(written, readers[kind]).cpu().numpy()
+                    table[rows, columns] = composition(wrote, readers[kind]).cpu().numpy()
+            for kind in KINDS if late else ():
+                listened.add(kind, late * n, readers[kind], written, share)
+            for parts, part in zip((written, share), channels(heads), strict=True):
+                parts.append(part)
         random = _random(loaded, seed)
     return HeadComposition(
         request={},
@@ -53,6 +62,13 @@ def head_composition(
         n_pairs=n * n * layers * (layers - 1) // 2,
         composition=tables,
         random=np.tile(random, (len(KINDS), 1)),
+        n_channels=min(N_CHANNELS, loaded.d_head),
+        n_heard=listened.n // len(KINDS),
+        n_draws=N_DRAWS,
+        outlier=OUTLIER,
+        n_outliers=tuple(listened.n_outliers.values()),
+        random_outlier=listened.random_outlier,
+        **listened.found(),
         stack=stack,
     )
 

@@ -126,7 +126,9 @@ ANALYSES: dict[str, Analysis] = {
         head_successor, "Does one head turn an item of an ordered list into the next one?"
     ),
     "head_composition": Analysis(
-        head_composition, "Which heads read what which earlier heads write, by their weights."
+        head_composition,
+        "Which heads read what which earlier heads write, by their weights.",
+        version=2,
     ),
     "neuron_classes": Analysis(
         neuron_classes, "What neurons do with what they read: strengthen, weaken, or neither."

@@ -1,4 +1,4 @@
-"""Earlier heads by later heads: how strongly one reads what the other writes."""
+"""Earlier heads by later heads: how strongly one reads what the other writes, and by channel."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, Look, colour_bar, drawn, signed
+from core.figures.lines import dots, rows_axis
+from core.figures.theme import BOTTOM, ROW, TOP, Look, colour, colour_bar, drawn, note, signed
 from core.figures.wording import count, number
 from core.results.head_composition import KINDS, HeadComposition
 from core.spec.errors import Error
@@ -18,17 +19,29 @@ _HOVER = (
 )
 MOST = 160  # heads: more are shown layer by layer, the strongest pair of two layers
 SIDE = 460
+VIEWS = ("pairs", "channels")
+ROWS = 20  # channels shown
 
 
 def figure(
-    result: HeadComposition, look: Look, *, kind: str = "k", limit: float | None = None
+    result: HeadComposition,
+    look: Look,
+    *,
+    kind: str = "k",
+    limit: float | None = None,
+    view: str = "pairs",
 ) -> go.Figure:
     """Colour is composition less that of random factors; row the earlier head, column the later.
 
     kind   "q", "k" or "v": through what the later head reads
     limit  the difference of full colour, when several matrices stand side by side
+    view   "channels": the single channels that stand out most instead
     """
     place = _place(kind)
+    if view not in VIEWS:
+        raise Error(f"composition is drawn as {', '.join(VIEWS)}, not {view[:20]!r}")
+    if view == "channels":
+        return _channels(result, look, kind)
     mean = float(result.random[place, 0])
     shown, pairs = _shown(result, kind)
     above = shown - mean
@@ -63,13 +76,54 @@ def title(result: HeadComposition, kind: str = "k") -> str:
     )
 
 
+def channels_title(result: HeadComposition, kind: str = "k") -> str:
+    """The channel that stands out most, and how many do."""
+    place, best = _place(kind), result.channel_frame(kind).iloc[0]
+    return (
+        f"{best.late} hears channel {int(best.channel) + 1} of {best.early} with {KINDS[kind]}: "
+        f"{number(best.outlier)} standard deviations above other channels (random directions "
+        f"{number(result.random_outlier[place])}); "
+        f"{count(result.n_outliers[place], 'channel')} beyond {number(result.outlier)}"
+    )
+
+
+def _channels(result: HeadComposition, look: Look, kind: str) -> go.Figure:
+    best = result.channel_frame(kind).head(ROWS)
+    names = [f"{row.early} · {row.channel + 1} → {row.late}" for row in best.itertuples()]
+    hover = [
+        f"<b>{name}</b><br>composition {number(row.value)}<br>{number(row.z, sign=True)} beside "
+        f"random directions<br>{row.strength:.0%} of what {row.early} writes"
+        for name, row in zip(names, best.itertuples(), strict=True)
+    ]
+    y, x = np.arange(len(best)), best.outlier.to_numpy()
+    chance = result.random_outlier[_place(kind)]
+    marks = dots(x, y, look, role="a", name="channel", hovertext=hover)
+    marks.hovertemplate = "%{hovertext}<extra></extra>"
+    line = {"type": "line", "x0": chance, "x1": chance, "yref": "paper", "y0": 0, "y1": 1}
+    return drawn(
+        [marks],
+        look,
+        title=channels_title(result, kind),
+        height=TOP + ROW * max(3, len(best)) + BOTTOM,
+        shapes=[{**line, "line": {"color": colour("control", look), "dash": "dash"}}],
+        annotations=[note("random", look, x=chance, y=1.0, yref="paper", yanchor="bottom")],
+        xaxis={
+            "title": {"text": "standard deviations above the other channels"},
+            "range": [0, 1.08 * max(float(x.max()), chance)],
+        },
+        yaxis=rows_axis(names),
+    )
+
+
 def caption(result: HeadComposition) -> str:
     """The control and the sample, in words."""
     mean, deviation = result.random[0].tolist()
     words = (
         f"control, {count(result.n_random, 'pair')} of random factors: {number(mean)} "
         f"± {number(deviation)}; {count(result.n_pairs, 'pair')} of heads in "
-        f"{count(result.n_layers, 'layer')}; norms folded in"
+        f"{count(result.n_layers, 'layer')}; channels: the {result.n_channels} strongest of each "
+        f"head, {count(result.n_heard, 'pair')} of one and a later head, control "
+        f"{count(result.n_draws, 'random direction')}; norms folded in"
     )
     if result.rotary:
         words += "; rotary positions: queries and keys by content alone, at offset 0"

@@ -72,8 +72,8 @@ def caption(result: HeadScores) -> str:
         "mean size); "
         f"copying of {count(result.n_tokens, 'common token')} and {count(result.n_names, 'name')} "
         f"among {count(result.n_vocabulary, 'token')}, eigenvalues over "
-        f"{count(result.n_eigen, 'token')}; {_acted(result)}succession of {count(result.n_steps, 'item')} of "
-        f"{count(lists, 'list')}, chance {number(result.chance)}"
+        f"{count(result.n_eigen, 'token')}; {_acted(result)}succession of "
+        f"{count(result.n_steps, 'item')} of {count(lists, 'list')}, chance {number(result.chance)}"
     )
 
 

@@ -21,6 +21,12 @@ class HeadComposition(Result):
     `composition` by "q", "k", "v": [head, head] over all heads, layer after layer, row the earlier
     one, NaN unless it lies in a lower layer. Control: `random`, mean and standard deviation of
     `n_random` pairs of Gaussian factors of the same shapes.
+
+    `channels`: single singular directions of the earlier head instead (its `n_channels` strongest),
+    the farthest outliers of each kind, rows of equal length: "kind" (place in KINDS), "early",
+    "late" (heads by number), "channel" (0 the strongest), "strength" (its share of the earlier
+    circuit's power), "value" (0 to 1), "z" (standard deviations above `n_draws` random directions
+    into the same late head), "outlier" (above all channels that this late head could hear).
     """
 
     name: ClassVar[str] = "head_composition"
@@ -32,6 +38,13 @@ class HeadComposition(Result):
     n_pairs: int
     composition: Mapping[str, np.ndarray]  # kind -> [head, head] 0 to 1
     random: np.ndarray  # [3 kinds, mean and standard deviation]
+    n_channels: int
+    n_heard: int  # pairs of a channel and a later head, of one kind
+    n_draws: int
+    outlier: float  # standard deviations from which on one counts
+    n_outliers: tuple[int, ...]  # by kind: both above random directions and above the others
+    random_outlier: tuple[float, ...]  # by kind: the farthest of as many random directions, 99 %
+    channels: Mapping[str, np.ndarray]
     stack: str = ""
 
     def site(self, number: int) -> str:
@@ -45,6 +58,16 @@ class HeadComposition(Result):
         first = np.argsort(-table, axis=None, kind="stable")[: min(k, self.n_pairs)]
         rows, columns = np.unravel_index(first, table.shape)
         return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+    def channel_frame(self, kind: str) -> "pd.DataFrame":
+        """The channels of a kind, the farthest outlier first."""
+        import pandas as pd
+
+        own = self.channels["kind"] == list(KINDS).index(kind)
+        table = {name: array[own] for name, array in self.channels.items() if name != "kind"}
+        for end in ("early", "late"):
+            table[end] = np.array([self.site(i) for i in table[end].tolist()])
+        return pd.DataFrame(table)
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per pair and kind, with what random factors give."""

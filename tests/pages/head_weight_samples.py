@@ -118,7 +118,29 @@ def head_composition(n_layers: int = 3, n_heads: int = 4) -> HeadComposition:
         n_pairs=n_heads**2 * n_layers * (n_layers - 1) // 2,
         composition=tables,
         random=np.tile(np.array([[0.0625, 0.002]], "float32"), (3, 1)),
+        n_channels=10,
+        n_heard=10 * n_heads**2 * n_layers * (n_layers - 1) // 2,
+        n_draws=200,
+        outlier=4.0,
+        n_outliers=(0, 2, 1),
+        random_outlier=(3.1, 3.2, 3.0),
+        channels=_channels(n_heads),
     )
+
+
+def _channels(n_heads: int, each: int = 25) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(4)
+    falling = np.tile(np.linspace(7, 2, each), 3).astype("float32")
+    return {
+        "kind": np.repeat(np.arange(3), each).astype("int32"),
+        "early": random.integers(0, n_heads, 3 * each).astype("int32"),
+        "late": random.integers(n_heads, 2 * n_heads, 3 * each).astype("int32"),
+        "channel": random.integers(0, 10, 3 * each).astype("int32"),
+        "strength": random.uniform(0.01, 0.5, 3 * each).astype("float32"),
+        "value": random.uniform(0.1, 0.4, 3 * each).astype("float32"),
+        "z": 2 * falling,
+        "outlier": falling,
+    }
 
 
 def _tables(n: int, k: int) -> dict[str, dict[str, np.ndarray]]:
