@@ -1,7 +1,7 @@
 """Hooks on a model for the length of one `with` block."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from core.engine import attention
 from core.engine.apply import Moment, acts_at, changed, needed
+from core.engine.rows import Rows
 from core.models.loaded import Block, Loaded
 from core.spec.interventions import Intervention
 from core.spec.site import PATTERNS, Site
 
 Check = Callable[[], None]
+Act = Callable[[Tensor], Tensor | None]
 
 
 class Enough(Exception):
@@ -125,6 +127,23 @@ def armed(loaded: Loaded, plan: Plan) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def acting(loaded: Loaded, rows: Rows, acts: Mapping[Site, Act]) -> Iterator[None]:
+    """Pass what whole sites hold through functions, in every run of these rows inside.
+
+    A function gets values [row, token, ...] and returns new ones of that shape, or None to leave
+    them as they are. Stands in front of interventions and reads: both see its result.
+    """
+    for site in acts:
+        loaded.check(site)
+    plan = Plan((), (), rows.lengths, Moment(loaded, rows.ids.shape[1]))
+    with loaded.busy(), ExitStack() as stack:
+        for site, act in _in_order(dict(acts)):
+            for handle in _attach(loaded, site, act, plan):
+                stack.callback(handle.remove)
+        yield
+
+
 def _in_order(places: dict[Site, Any]) -> list[tuple[Site, Any]]:
     """Hooks of one module run in the order they were attached: resid_mid sees a new attn_out."""
     return sorted(places.items(), key=lambda item: item[0].component == "resid_mid")
@@ -165,7 +184,7 @@ def _stop_after(loaded: Loaded, read: Sequence[Site]) -> Any:
     return loaded.stacks[stack].blocks[last].whole.register_forward_hook(enough)
 
 
-def _attach(loaded: Loaded, place: Site, touch: _Touch, plan: Plan) -> list[Any]:
+def _attach(loaded: Loaded, place: Site, touch: Act, plan: Plan) -> list[Any]:
     block = loaded.block(place)
     match place.component:
         case "resid_pre":
@@ -194,7 +213,7 @@ def _attach(loaded: Loaded, place: Site, touch: _Touch, plan: Plan) -> list[Any]
     raise TypeError(f"no place for {place}")
 
 
-def _on_block_input(module: nn.Module, touch: _Touch) -> Any:
+def _on_block_input(module: nn.Module, touch: Act) -> Any:
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, kwargs, stream = _stream_argument(args, kwargs)
         new = touch(stream)
@@ -204,7 +223,7 @@ def _on_block_input(module: nn.Module, touch: _Touch) -> Any:
 
 
 def _on_output(
-    module: nn.Module, touch: _Touch, scale: float = 1.0, plan: Plan | None = None
+    module: nn.Module, touch: Act, scale: float = 1.0, plan: Plan | None = None
 ) -> Any:
     def after(_: nn.Module, __: Any, output: Any) -> Any:
         first = output[0] if isinstance(output, tuple) else output
@@ -226,7 +245,7 @@ def _by_row(values: Tensor, plan: Plan | None) -> Tensor:
     return values.reshape(-1, tokens, values.shape[-1])
 
 
-def _on_input(module: nn.Module, touch: _Touch, units: tuple[int, ...], plan: Plan) -> Any:
+def _on_input(module: nn.Module, touch: Act, units: tuple[int, ...], plan: Plan) -> Any:
     def before(_: nn.Module, args: tuple[Any, ...]) -> Any:
         values = _by_row(args[0], plan)
         new = touch(values.reshape(*values.shape[:2], *units))
@@ -235,7 +254,7 @@ def _on_input(module: nn.Module, touch: _Touch, units: tuple[int, ...], plan: Pl
     return module.register_forward_pre_hook(before)
 
 
-def _on_mlp_part(block: Block, part: str, touch: _Touch, plan: Plan) -> Any:
+def _on_mlp_part(block: Block, part: str, touch: Act, plan: Plan) -> Any:
     """Up or gate: the output of its map, or its half where one fused map has both, gate first."""
     module = block.up if part == "up" else block.gate
     assert module is not None
@@ -254,7 +273,7 @@ def _on_mlp_part(block: Block, part: str, touch: _Touch, plan: Plan) -> Any:
     return module.register_forward_hook(after)
 
 
-def _on_middle(block: Block, touch: _Touch, scale: float, plan: Plan) -> list[Any]:
+def _on_middle(block: Block, touch: Act, scale: float, plan: Plan) -> list[Any]:
     """resid_mid = resid_pre + attn_out: the sum is made inline, so it is changed through attn_out.
 
     Where a norm follows the sum (BERT) its output is the stream and is hooked itself.
@@ -272,7 +291,7 @@ def _on_middle(block: Block, touch: _Touch, scale: float, plan: Plan) -> list[An
         return None if new is None else new - pre
 
     first = block.whole.register_forward_pre_hook(before, with_kwargs=True)
-    return [first, _on_output(block.attn, middle, scale, plan)]  # type: ignore[arg-type]
+    return [first, _on_output(block.attn, middle, scale, plan)]
 
 
 def _pattern_listener(
