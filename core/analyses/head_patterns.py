@@ -38,13 +38,7 @@ def head_patterns(
         raise Error(f"side must be a whole number from 2 to {MOST_SIDE}, not {side!r:.40}")
     prompt, ids = prompt_rows(loaded, text)
     n = len(ids)
-    size = 4 * loaded.n_heads * n * n
-    if size > MOST_BYTES:
-        most = int((MOST_BYTES / (4 * loaded.n_heads)) ** 0.5)
-        raise Error(
-            f"the patterns of one layer on {n:,} tokens take {size / 1e9:.1f} GB; give a text "
-            f"of at most {most:,} tokens"
-        )
+    refuse_long(loaded, n)
     step = -(-n // side)
     asked = range(len(loaded.stacks[loaded.prompt_stack].blocks)) if layer is None else [layer]
     found: dict[str, list[np.ndarray]] = {name: [] for name in ("tiles", "entropy", "best")}
@@ -75,6 +69,17 @@ def head_patterns(
         strongest=best[..., 1].astype(np.float32),
         stack=loaded.prompt_stack,
     )
+
+
+def refuse_long(loaded: Loaded, n: int, layers: int = 1) -> None:
+    """Raise `Error` for a text of n tokens whose patterns of that many layers would not fit."""
+    each = 4 * loaded.n_heads * layers
+    if each * n * n > MOST_BYTES:
+        what = "one layer" if layers == 1 else f"{layers} layers"
+        raise Error(
+            f"the patterns of {what} on {n:,} tokens take {each * n * n / 1e9:.1f} GB; give a text "
+            f"of at most {int((MOST_BYTES / each) ** 0.5):,} tokens"
+        )
 
 
 def _pooled(pattern: Tensor, step: int) -> Tensor:

@@ -18,6 +18,7 @@ from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.guide import guide
+from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
 from core.analyses.head_consistency import head_consistency
 from core.analyses.head_contexts import head_contexts
@@ -110,6 +111,9 @@ ANALYSES: dict[str, Analysis] = {
         head_sources, "What one head takes from each token, and what that says to the answer."
     ),
     "head_patterns": Analysis(head_patterns, "Where all heads look on a text, as small pictures."),
+    "head_compare": Analysis(
+        head_compare, "Two heads on one text: how alike they are, what each and both cause."
+    ),
     "head_contexts": Analysis(
         head_contexts, "Where one head attends most in a corpus, and pairs of every other weight."
     ),

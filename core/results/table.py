@@ -12,6 +12,7 @@ from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.guide import GuideResult
+from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
 from core.results.head_consistency import HeadConsistency
 from core.results.head_contexts import HeadContexts
@@ -64,6 +65,7 @@ RESULTS: dict[str, type[Result]] = {
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "guide": GuideResult,
+    "head_compare": HeadCompare,
     "head_composition": HeadComposition,
     "head_contexts": HeadContexts,
     "head_effect": HeadEffect,
