@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.analyses.head_digits import mod_ten
 from core.analyses.head_scores import N_RANDOM, steps
 from core.analyses.runs import Progress
 from core.corpus.sequences import TokenList, token_list, token_lists
@@ -33,6 +34,9 @@ def head_successor(
 ) -> HeadSuccessor:
     """Each item of a list through the head's output matrices: which item does it raise most?
 
+    Beside it, for models with numbers as single tokens, the last digit: whether it can be read off
+    a number as it enters the head, and whether the head follows when it is exchanged.
+
     sequence  a list's name, the one with most tokens if not given. Other options as in
               `head_scores`, whose numbers these are. Raises `Error` for a list that is not there
               or has too few single tokens, and for a layer or head that is not there.
@@ -55,6 +59,8 @@ def head_successor(
                 random,
             )
         )
+        progress.step(0.6, "numbers by their last digit")
+        digits = mod_ten(loaded, layer, heads.ov(head), words.matrix, embedding, seed, stack)
     return HeadSuccessor(
         request={},
         layer=layer,
@@ -68,6 +74,7 @@ def head_successor(
         stack=stack,
         **_about(one),
         **_measured(own[0], one),
+        **digits,
     )
 
 

@@ -127,7 +127,9 @@ ANALYSES: dict[str, Analysis] = {
         head_ovqk, "One head by its weights: what it writes for a token, what it looks for."
     ),
     "head_successor": Analysis(
-        head_successor, "Does one head turn an item of an ordered list into the next one?"
+        head_successor,
+        "Does one head turn an item of an ordered list into the next one?",
+        version=2,
     ),
     "head_composition": Analysis(
         head_composition,

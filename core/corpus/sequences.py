@@ -48,6 +48,11 @@ def list_names() -> tuple[str, ...]:
     return tuple(_lists())
 
 
+def list_items(name: str) -> tuple[str, ...]:
+    """The items of a list as they are written, tokens or not."""
+    return tuple(_lists()[name]["items"])
+
+
 def token_lists(loaded: Loaded) -> tuple[TokenList, ...]:
     """Every list with enough tokens in this model; read once per model."""
     if "token_lists" not in loaded.memo:

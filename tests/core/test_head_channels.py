@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,8 @@ SAID = 200  # a coordinate that nothing else uses
 def with_a_channel(loaded: Loaded) -> Loaded:
     """L0.head[2] writes one coordinate in one way only; queries of L1.head[3] listen to it."""
     made = rebuilt(loaded, copy.deepcopy(loaded.module))
+    first: Any
+    second: Any
     made.memo = {}
     first, second = (block.whole.attn for block in made.stacks[""].blocks)
     with torch.no_grad():

@@ -95,6 +95,13 @@ def head_successor(items: tuple[str, ...] = WORDS[:7]) -> HeadSuccessor:
         rank=np.ones(n - 1, "int64"),
         over_copy=np.linspace(-1, 1, n - 1).astype("float32"),
         over_previous=np.array([np.nan, *np.linspace(0, 1, n - 2)], "float32"),
+        mod_note="",
+        mod_accuracy={"numbers": 0.9, "months": 0.5, "shuffled": 0.1},
+        mod_n=(144, 36),
+        mod_unedited=0.8,
+        mod_n_random=8,
+        mod_hit=np.full((10, 10), 0.7),
+        mod_control=np.eye(10),
     )
 
 
