@@ -5,12 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from kernels.top_examples.state import BINS, EMPTY, LOWEST, PER_BIN, PER_OCTAVE, RING, Slots, State
+from kernels.top_examples.keys import mix, octaves, of_contexts, of_units, ordered
+from kernels.top_examples.state import BINS, EMPTY, PER_BIN, RING, Slots, State
 
-_EXPONENT_BIAS = 127  # of float32
-_KEPT_BITS = 21  # mantissa bits below a quarter octave
-_FIRST = (LOWEST + _EXPONENT_BIAS) * PER_OCTAVE - 1  # quarter octave that is bin 0
-_UNITS, _CONTEXTS = -7_046_029_254_386_353_131, -4_265_267_296_055_464_877  # odd, to spread numbers
 _SIDES = {"high": 1.0, "low": -1.0}
 _SHARES = 1 << 16
 _SCALE = 1 << 27  # 12 x this fits 31 bits
@@ -51,16 +48,10 @@ def histogram(kept: Tensor) -> Tensor:
     # Unit by unit: neighbouring additions to one place of memory cost a tenth of scattered ones.
     bits = kept.T.contiguous().view(torch.int32)
     sign = bits >> 31  # 0 or -1
-    place = _octave(bits)
+    place = octaves(bits)
     place.bitwise_xor_(sign).sub_(sign)  # the number's sign on the octave
     place.add_(torch.arange(units, dtype=torch.int32, device=kept.device)[:, None] * width + BINS)
     return torch.bincount(place.view(-1), minlength=units * width).view(units, width).int()
-
-
-def _octave(bits: Tensor) -> Tensor:
-    """Quarter octave of the magnitude of float32 bits: 0 below the first, at most BINS."""
-    place = (bits & 0x7FFFFFFF) >> _KEPT_BITS
-    return place.clamp_(_FIRST, _FIRST + BINS).sub_(_FIRST)
 
 
 def _offer_peaks(state: State, side: str, raised: Tensor, contexts: Tensor, mixed: Tensor) -> None:
@@ -71,7 +62,7 @@ def _offer_peaks(state: State, side: str, raised: Tensor, contexts: Tensor, mixe
     peaks = raised.amax(dim=1).T.contiguous() + 0.0  # [unit, context]; -0 becomes 0
     entries = (peaks, contexts, raised)
     state.lists[side] = _ranked(state.lists[side], *entries)
-    octave = _octave(peaks.view(torch.int32)).long()
+    octave = octaves(peaks.view(torch.int32)).long()
     key = torch.where((peaks > 0) & (octave > 0), (octave << 52) | (mixed & ((1 << 52) - 1)), EMPTY)
     place = (octave % RING) * PER_BIN + (mixed >> 53) % PER_BIN
     _take(state.lists[f"{side}_bands"], place, key, *entries)
@@ -80,7 +71,7 @@ def _offer_peaks(state: State, side: str, raised: Tensor, contexts: Tensor, mixe
 def _ranked(slots: Slots, peaks: Tensor, contexts: Tensor, raised: Tensor) -> Slots:
     """The list after the new peaks; equal values: the lower context first."""
     k = slots.key.shape[1]
-    key = (_ordered(peaks).long() << 32) + ((1 << 32) - 1 - contexts.long())
+    key = (ordered(peaks).long() << 32) + ((1 << 32) - 1 - contexts.long())
     keys, best = torch.cat([slots.key, key], dim=1).topk(k, dim=1)
     value = torch.cat([slots.value, peaks], dim=1).gather(1, best)
     context = torch.cat([slots.context, contexts.expand_as(key)], dim=1).gather(1, best)
@@ -124,7 +115,7 @@ def _offer_tokens(
     sampling after Efraimidis and Spirakis, 2006), in whole numbers so that no rounding decides.
     """
     slots = state.lists["sample"]
-    again = _mix(mixed)
+    again = mix(mixed)
     counts = keep.sum(dim=1)
     share = _logarithms(values.device)[again & (_SHARES - 1)] // counts
     key = ((1 << 31) - 1 - share << 32) | (again >> 32 & 0xFFFFFFFF)
@@ -150,21 +141,6 @@ def _logarithms(device: torch.device) -> Tensor:
 _tables: dict[torch.device, Tensor] = {}
 
 
-def _ordered(values: Tensor) -> Tensor:
-    """int32 in the order of the float32 values."""
-    bits = values.view(torch.int32)
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
-
-
 def _hashed(state: State, contexts: Tensor) -> Tensor:
     """A number for every (seed, unit, context), [unit, context] int64."""
-    units = torch.arange(state.n_units, device=contexts.device)
-    unit = _mix(units * _UNITS + state.seed)
-    return _mix(unit[:, None] ^ _mix(contexts * _CONTEXTS + 1)[None])
-
-
-def _mix(x: Tensor) -> Tensor:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014) on int64, which wraps as uint64."""
-    x = (x ^ (x >> 30 & 0x3FFFFFFFF)) * -4_658_895_280_553_007_687
-    x = (x ^ (x >> 27 & 0x1FFFFFFFFF)) * -7_723_592_293_110_705_685
-    return x ^ (x >> 31 & 0x1FFFFFFFF)
+    return mix(of_units(state)[:, None] ^ of_contexts(contexts)[None])

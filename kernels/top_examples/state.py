@@ -37,6 +37,7 @@ class State:
     histogram [unit, 2 BINS + 1]: counts by sign and quarter octave, most negative first.
     lists: "high" and "low" by rank; "high_bands" and "low_bands" (a ring of quarter octaves:
     place = octave mod RING, the higher octave wins); "sample". "low" only for signed units.
+    Units that are mostly silent have no "sample", which would hold zeros: see `new_firing_state`.
     """
 
     seed: int
@@ -74,7 +75,13 @@ class State:
         tensors = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
         return {"numbers": numbers, **tensors}
 
+    @property
+    def of_firings(self) -> bool:
+        """Only values above zero are entries of its lists."""
+        return "firing" in self.lists
 
+
+RANKED = ("high", "low", "firing", "importance")  # in order of their keys; the others by place
 SUMS = ("total", "squares", "largest", "smallest", "histogram")
 PARTS = ("key", "value", "context", "position")
 
@@ -93,6 +100,34 @@ def new_state(
     sizes = {"high": k, "high_bands": bands, "sample": n_samples}
     if signed:
         sizes |= {"low": k, "low_bands": bands}
+    return _new(n_units, sizes, seed, device)
+
+
+def new_firing_state(
+    n_units: int,
+    *,
+    k: int = 64,
+    n_firing: int = 32,
+    n_importance: int = 16,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> State:
+    """A state of units that are never negative and mostly zero, for `update_codes`.
+
+    Its lists hold firings (values above zero) only: "high" the k contexts of largest value,
+    "high_bands" as in `new_state`, "firing" n_firing firings drawn evenly among all, "importance"
+    n_importance firings drawn with chances in proportion to their value.
+    """
+    sizes = {
+        "high": k,
+        "high_bands": RING * PER_BIN,
+        "firing": n_firing,
+        "importance": n_importance,
+    }
+    return _new(n_units, sizes, seed, device)
+
+
+def _new(n_units: int, sizes: Mapping[str, int], seed: int, device: torch.device | str) -> State:
     return State(
         seed,
         n_tokens=0,
@@ -141,7 +176,7 @@ def merge(one: State, other: State) -> State:
         raise ValueError("these states were made with different settings")
     lists = {
         name: ranked(slots, other.lists[name])
-        if name in ("high", "low")
+        if name in RANKED
         else better(slots, other.lists[name])
         for name, slots in one.lists.items()
     }
