@@ -17,6 +17,7 @@ from core.analyses.dose import dose
 from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
+from core.analyses.feature_lens import feature_lens
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
@@ -162,6 +163,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "neuron_texts": Analysis(
         neuron_texts, "One neuron's texts: strongest, weakest, every height between, and any."
+    ),
+    "feature_lens": Analysis(
+        feature_lens, "Which tokens features promote and suppress, beside random directions."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(

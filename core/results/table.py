@@ -11,6 +11,7 @@ from core.results.dose import DoseResult
 from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
+from core.results.feature_lens import FeatureLens
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
@@ -64,6 +65,7 @@ RESULTS: dict[str, type[Result]] = {
     "edited": EditedResult,
     "erase": EraseResult,
     "explain_test": ExplainTest,
+    "feature_lens": FeatureLens,
     "guide": GuideResult,
     "head_compare": HeadCompare,
     "head_composition": HeadComposition,
