@@ -24,7 +24,7 @@ from core.spec.interventions import (
     Project,
     Scale,
 )
-from core.spec.site import HEADS, MLP_PARTS, STREAM, Site
+from core.spec.site import BESIDE_STREAM, HEADS, MLP_PARTS, STREAM, Site
 
 
 @dataclass
@@ -272,7 +272,7 @@ def _disguised(moved: Tensor, control: Control, loaded: Loaded) -> Tensor:
     """A random movement that shifts the residual stream as far, token by token."""
     site = control.of.site
     generator = torch.Generator().manual_seed(control.seed * 9_973 + site.layer + 1)
-    if site.component in STREAM:
+    if site.component in (*STREAM, *BESIDE_STREAM):
         length = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
         return length * _random_unit(moved.shape[-1:], generator, moved)
     if site.component in HEADS:

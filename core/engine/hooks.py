@@ -193,6 +193,9 @@ def _attach(loaded: Loaded, place: Site, touch: Act, plan: Plan) -> list[Any]:
             return [_on_output(block.whole, touch)]
         case "attn_out":
             return [_on_output(block.attn, touch, loaded.stacks[place.stack].stream_scale, plan)]
+        case "mlp_in":
+            assert block.mlp_in is not None
+            return [_on_mlp_input(block.mlp_in, touch, plan)]
         case "mlp_out":
             return [_on_output(block.mlp, touch, loaded.stacks[place.stack].stream_scale, plan)]
         case "cross_out":
@@ -222,9 +225,18 @@ def _on_block_input(module: nn.Module, touch: Act) -> Any:
     return module.register_forward_pre_hook(before, with_kwargs=True)
 
 
-def _on_output(
-    module: nn.Module, touch: Act, scale: float = 1.0, plan: Plan | None = None
-) -> Any:
+def _on_mlp_input(module: nn.Module, touch: Act, plan: Plan) -> Any:
+    """What the MLP reads: the first argument of its module, or of its first map (OPT)."""
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, kwargs, values = _stream_argument(args, kwargs)
+        new = touch(_by_row(values, plan))
+        return None if new is None else _with_stream(args, kwargs, new.reshape(values.shape))
+
+    return module.register_forward_pre_hook(before, with_kwargs=True)
+
+
+def _on_output(module: nn.Module, touch: Act, scale: float = 1.0, plan: Plan | None = None) -> Any:
     def after(_: nn.Module, __: Any, output: Any) -> Any:
         first = output[0] if isinstance(output, tuple) else output
         values = _by_row(first, plan)

@@ -3,7 +3,7 @@
 (a) resid_pre + attn_out + mlp_out = resid_post      (d) pattern rows sum to 1, nothing ahead
 (b) heads through the output matrix = attn_out       (e) reading everything keeps the logits' bits
 (c) unembed(last resid_post) = logits, caps shown    (f) scaling a head by 0 changes the logits
-(g) act(gate) x up = neuron, or act(up)
+(g) act(gate) x up = neuron, or act(up)               (h) mlp_in through its map = up, gate
 
 Run on one row of a few tokens; a failed check names the layer and the identity.
 """
@@ -37,12 +37,14 @@ NAMES = {
     "e": "reading everything leaves the logits bit-identical",
     "f": "scaling a head by 0 changes the logits",
     "g": "act(gate) x up = neuron, without a gate act(up) = neuron",
+    "h": "mlp_in through the maps into the neurons = up and gate (experts: the norm's output)",
 }
 # What cannot be shown when a check fails; anything else refuses the model.
 LOST = {
     "c": "logit lens and direct effects on tokens",
     "d": "attention patterns",
     "g": "up and gate of single neurons",
+    "h": "what the MLPs read",
 }
 
 
@@ -81,11 +83,14 @@ def _prove(loaded: Loaded) -> list[Outcome]:
         "e": lambda: _untouched(loaded, probe, seen),
         "f": lambda: _causal(loaded, probe),
         "g": lambda: _neurons(loaded, seen),
+        "h": lambda: _mlp_inputs(loaded, seen),
     }
     outcomes = [_outcome(letter, check) for letter, check in checks.items()]
     if any(o.letter == "d" and o.state == "failed" for o in outcomes):
         loaded.pattern_source = ""
-    loaded.mlp_parts = not any(o.letter == "g" and o.state == "failed" for o in outcomes)
+    failed = {outcome.letter for outcome in outcomes if outcome.state == "failed"}
+    loaded.mlp_parts = "g" not in failed
+    loaded.mlp_input = "h" not in failed
     return outcomes
 
 
@@ -128,6 +133,8 @@ def readable(loaded: Loaded) -> list[Site]:
                 if component in MLP_PARTS and not loaded.mlp_parts:
                     continue
                 if component == "gate" and block.gate is None:
+                    continue
+                if component == "mlp_in" and (block.mlp_in is None or not loaded.mlp_input):
                     continue
                 if component == "resid_mid" and stack.parallel:
                     continue
@@ -234,6 +241,32 @@ def _neurons(loaded: Loaded, seen: Trace) -> str:
         wanted = seen.values[Site(layer, "neuron", stack=name)]
         what = "act(up)" if gate is None else "act(gate) x up"
         worst = max(worst, _same(found, wanted, f"{where}: {what} is not the neuron"))
+    return f"largest relative difference {worst:.1e}"
+
+
+def _mlp_inputs(loaded: Loaded, seen: Trace) -> str:
+    worst = 0.0
+    for name, stack, layer in _every_layer(loaded):
+        block, where = stack.blocks[layer], f"{name + '.' if name else ''}layer {layer}"
+        if block.mlp_in is None:
+            raise _Failed(f"{where}: the row names no module that reads what the MLP reads")
+        given = seen.values[Site(layer, "mlp_in", stack=name)]
+        if block.up is None:
+            stream = Site(layer, "resid_pre" if stack.parallel else "resid_mid", stack=name)
+            assert block.norm_mlp is not None
+            wanted = block.norm_mlp(seen.values[stream])
+            worst = max(worst, _same(given, wanted, f"{where}: mlp_in is not the norm's output"))
+            continue
+        parts = [Site(layer, "up", stack=name)]
+        parts += [Site(layer, "gate", stack=name)] if block.gate is not None else []
+        for site in parts:
+            module = block.up if site.component == "up" else block.gate
+            assert module is not None
+            found = module(given)
+            if block.up is block.gate:
+                found = found.chunk(2, dim=-1)[1 if site.component == "up" else 0]
+            what = f"{where}: mlp_in does not give {site.component}"
+            worst = max(worst, _same(found, seen.values[site], what))
     return f"largest relative difference {worst:.1e}"
 
 

@@ -18,7 +18,7 @@ from core.models.library import Opened
 from core.results.card import CardResult
 from core.spec.errors import Error
 from core.spec.request import ModelRef
-from core.spec.site import HEADS, MLP_PARTS, NEURONS, PATTERNS, STREAM, Site
+from core.spec.site import BESIDE_STREAM, HEADS, MLP_PARTS, NEURONS, PATTERNS, STREAM, Site
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Block:
     up: nn.Module | None
     gate: nn.Module | None
     act: nn.Module | None
+    mlp_in: nn.Module | None
     cross: nn.Module | None
     cross_heads: nn.Module | None
     norm_attn: nn.Module | None
@@ -80,6 +81,7 @@ class Loaded:
     folder: Path
     pattern_source: str  # "interface", "outputs" or "" when patterns cannot be read
     mlp_parts: bool = True  # False: up and gate do not give the neurons, so they are not offered
+    mlp_input: bool = True  # False: what its MLP reads was not found, so mlp_in is not offered
     card: CardResult | None = None
     dictionaries: Mapping[str, Any] = field(default_factory=dict)  # sparse dictionaries by name
     memo: dict[Any, Any] = field(default_factory=dict)  # what is computed once per model
@@ -126,6 +128,11 @@ class Loaded:
                 f"{site}: what is known of {self.family} does not say where its up and gate are; "
                 "use neuron"
             )
+        if site.component == "mlp_in" and (block.mlp_in is None or not self.mlp_input):
+            raise Error(
+                f"{site}: what is known of {self.family} does not say where its MLP reads; "
+                "use resid_mid or resid_pre"
+            )
         if site.component == "resid_mid" and stack.parallel:
             raise Error(
                 f"{site}: attention and MLP of {self.family} run in parallel, so there is no "
@@ -147,7 +154,7 @@ class Loaded:
         """How many units a component has: heads, neurons or stream coordinates."""
         if site.component in HEADS or site.component in PATTERNS:
             return self.n_heads
-        return self.d_model if site.component in STREAM else self.d_mlp
+        return self.d_model if site.component in (*STREAM, *BESIDE_STREAM) else self.d_mlp
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -178,7 +185,17 @@ def _block(module: nn.Module, family: Family, config: Any) -> Block:
         after = None
     parts = {
         name: find(module, getattr(family, name))
-        for name in ("attn", "mlp", "heads", "neurons", "up", "gate", "cross", "cross_heads")
+        for name in (
+            "attn",
+            "mlp",
+            "heads",
+            "neurons",
+            "up",
+            "gate",
+            "mlp_in",
+            "cross",
+            "cross_heads",
+        )
     }
     # A configuration may name a function that is no module; up and gate are then not offered.
     parts["act"] = find(module, f"{family.act}|")

@@ -4,6 +4,7 @@ The text form is used on screen, in links, in file names and in test names, and
 parses back to the same `Site`:
 
     L5.resid_post            the stream behind block 5
+    L5.mlp_in                what the MLP of layer 5 reads, behind its norm
     L5.head[3]               head 3 of layer 5, before the output matrix
     L5.neuron[1203]@7        one neuron at token 7
     L5.gate[1203]            its gate before the nonlinearity; L5.up[1203] what that multiplies
@@ -22,6 +23,7 @@ Component = Literal[
     "resid_mid",
     "resid_post",
     "attn_out",
+    "mlp_in",
     "mlp_out",
     "head",
     "neuron",
@@ -38,6 +40,8 @@ COMPONENTS: tuple[str, ...] = get_args(Component)
 PATTERNS = ("pattern", "cross_pattern")
 # What lies in the residual stream or joins it: vectors of width d_model.
 STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "cross_out")
+# Vectors of that width which no one adds to the stream: what an MLP reads, behind its norm.
+BESIDE_STREAM = ("mlp_in",)
 HEADS = ("head", "cross_head")
 # What has one value per neuron: act(gate) x up is the neuron; without a gate act(up) is.
 MLP_PARTS: tuple[Component, ...] = ("up", "gate")

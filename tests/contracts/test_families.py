@@ -61,9 +61,9 @@ def test_every_row_of_the_table_has_a_tiny_model(model: Model) -> None:
 def test_every_load_check_passes(name: str, model: Model) -> None:
     card = model(name).card
     assert card is not None
-    assert [letter for letter, *_ in card.checks] == list("abcdefg")
+    assert [letter for letter, *_ in card.checks] == list("abcdefgh")
     passed = {letter for letter, _, state, _ in card.checks if state == "passed"}
-    assert passed == set("abcdef" if name == "mixtral" else "abcdefg")
+    assert passed == set("abcdefh" if name == "mixtral" else "abcdefgh")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -245,6 +245,8 @@ def test_a_wrong_row_is_refused_by_name_of_layer_and_identity(
         ("t5", {"tied_scale": ""}, "c"),
         ("llama", {"up": "mlp.gate_proj", "gate": "mlp.up_proj"}, "g"),
         ("gpt2", {"act": ""}, "g"),
+        ("llama", {"mlp_in": "self_attn"}, "h"),
+        ("gpt2", {"mlp_in": ""}, "h"),
     ],
 )
 def test_an_incomplete_row_fails_the_check_that_guards_it(

@@ -62,6 +62,24 @@ PARTS = {
     "opt": ("fc1", ""),
 }
 BLOCKS = {"phi3": "model.layers.1", "opt": "model.decoder.layers.1"}
+# family: the module of a block whose input is what the MLP reads
+INPUTS = {
+    "llama": "mlp",
+    "gpt2": "mlp",
+    "gpt_neox": "mlp",
+    "gemma2": "mlp",
+    "bert": "intermediate",
+    "phi3": "mlp",
+    "opt": "fc1",
+    "bloom": "mlp",
+    "mpt": "ffn",
+    "mixtral": "mlp",
+}
+INPUT_BLOCKS = BLOCKS | {
+    "bloom": "transformer.h.1",
+    "mpt": "transformer.blocks.1",
+    "mixtral": "model.layers.1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +281,42 @@ def test_a_change_of_up_or_gate_is_a_plain_hook_on_its_map(
         wanted = part_reference(m, family, component, on_unit(component, m, edit))
         assert torch.equal(engine(m, change), wanted), change
     assert torch.equal(engine(m, api.Scale("L0.neuron[0]", 1.0)), before)
+
+
+@pytest.mark.parametrize("family", INPUTS)
+def test_a_change_of_what_the_mlp_reads_is_a_plain_hook_on_its_module(
+    family: str, model: Model
+) -> None:
+    m = model(family)
+    path = INPUT_BLOCKS[family] if family in INPUT_BLOCKS else PLACES[family][0]
+    module = m.module.get_submodule(f"{path}.{INPUTS[family]}")
+    before = engine(m, api.Scale("L0.mlp_out", 1.0))
+    for change, edit in cases("mlp_in", m):
+
+        def by_row(x: Tensor, edit: Edit = edit) -> Tensor:
+            return edit(x.reshape(1, -1, x.shape[-1])).reshape(x.shape)
+
+        handle = hook_input(module, by_row)
+        try:
+            with torch.no_grad():
+                wanted = m.module(input_ids=torch.tensor([ids(m)])).logits
+        finally:
+            handle.remove()
+        assert torch.equal(engine(m, change), wanted), change
+        assert not torch.equal(wanted, before), change
+    assert torch.equal(engine(m, api.Scale("L0.mlp_out", 1.0)), before)
+
+
+def test_the_control_of_what_the_mlp_reads_moves_it_as_far(model: Model) -> None:
+    m, place = model("llama"), Site(1, "mlp_in")
+    change = api.Add(place, direction(m.d_model), 0.5)
+    seen = [
+        run(m, text_rows(m, TEXT), read=[place], change=[each], logits="none").values[place][0]
+        for each in ([], [change], [Control(change, 3)])
+    ]
+    moved, control = seen[1] - seen[0], seen[2] - seen[0]
+    torch.testing.assert_close(moved.norm(dim=-1), control.norm(dim=-1))
+    assert abs(float(torch.cosine_similarity(moved[0], control[0], dim=0))) < 0.9
 
 
 @pytest.mark.parametrize("component", ["up", "gate"])
