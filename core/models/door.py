@@ -209,11 +209,12 @@ def fingerprint(folder: Path) -> str:
     """SHA-256 over weights, configuration and tokenizer; a file is read once while unchanged."""
     whole = hashlib.sha256()
     for path in _read_files(folder):
-        whole.update(f"{path.name}\n{_digest(path)}\n".encode())
+        whole.update(f"{path.name}\n{digest(path)}\n".encode())
     return whole.hexdigest()
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file, which is read once while its size and time stay."""
     status = path.stat()
     key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
     if key not in _digests:
