@@ -13,6 +13,7 @@ from core.models.loaded import Loaded
 from core.models.tokens import decode, known_ids, pieces
 from core.models.words import token_texts
 from core.spec.errors import Error
+from core.spec.task_packs import TASK_PACKS
 
 FOLDER = ASSETS / "heads" / "packs"
 SEQUENCES = ASSETS / "sequences"
@@ -83,9 +84,8 @@ def pack(loaded: Loaded, name: str) -> Pack:
         )
     key = ("task_pack", name)
     if key not in loaded.memo:
-        about, read = _PACKS[name]
-        cases, n = read(loaded)
-        loaded.memo[key] = Pack(name, about, cases, n)
+        cases, n = _PACKS[name](loaded)
+        loaded.memo[key] = Pack(name, TASK_PACKS[name], cases, n)
     found: Pack = loaded.memo[key]
     if not found.cases:
         raise Error(
@@ -98,7 +98,7 @@ def pack(loaded: Loaded, name: str) -> Pack:
 def pack_sizes(loaded: Loaded) -> dict[str, tuple[int, int]]:
     """(cases that fit the model, cases written) of every task; (0, written) where none fits."""
     found = {}
-    for name, (_, read) in _PACKS.items():
+    for name, read in _PACKS.items():
         try:
             found[name] = (len(pack(loaded, name).cases), pack(loaded, name).n_written)
         except Error:
@@ -306,12 +306,12 @@ def _facts(loaded: Loaded) -> tuple[tuple[Case, ...], int]:
     return _fitting(loaded, texts)
 
 
-_PACKS: dict[str, tuple[str, Callable[[Loaded], tuple[tuple[Case, ...], int]]]] = {
-    "repeated_tokens": ("random tokens, then the same again", _repeated),
-    "indirect_objects": ("who is given something", _indirect_objects),
-    "successions": ("what comes next in an ordered list", _successions),
-    "needle_in_text": ("a password said earlier in a text", _needles),
-    "colours": ("the colour of one object of a list", _colours),
-    "facts_against_context": ("a false fact said in the prompt", _context),
-    "facts": ("a fact, without a context", _facts),
+_PACKS: dict[str, Callable[[Loaded], tuple[tuple[Case, ...], int]]] = {
+    "repeated_tokens": _repeated,
+    "indirect_objects": _indirect_objects,
+    "successions": _successions,
+    "needle_in_text": _needles,
+    "colours": _colours,
+    "facts_against_context": _context,
+    "facts": _facts,
 }

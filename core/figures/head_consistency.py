@@ -1,11 +1,11 @@
 """Which heads serve one concept, and what tasks lose when they are scaled down."""
 
-import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.head_pair import head_pair, strongest
-from core.figures.theme import BOTTOM, TOP, Look, colour, drawn, note
-from core.figures.wording import count, escaped, number, readable
+from core.figures.task_bars import bars
+from core.figures.theme import Look
+from core.figures.wording import count, number, readable
 from core.results.head_consistency import HeadConsistency
 from core.spec.errors import Error
 
@@ -63,32 +63,4 @@ def _pruned(result: HeadConsistency, look: Look) -> go.Figure:
         (silent[1], "least consistent", "b"),
         (silent[2:].mean(0), "random", "control"),
     )
-    names = [name.replace("_", " ") for name in result.tasks]
-    traces = [
-        go.Bar(
-            x=list(range(len(names))),
-            y=values.astype(float),
-            name=escaped(words),
-            marker={"color": colour(role, look)},
-            hovertemplate=f"{escaped(words)}<br>%{{y:.3~g}} nats<extra></extra>",
-        )
-        for values, words, role in groups
-    ]
-    empty = [] if names else [note("no task fits this model", look, x=0.5, y=0.5, xref="paper")]
-    return drawn(
-        traces,
-        look,
-        title=title(result),
-        height=TOP + 300 + BOTTOM,
-        showlegend=True,
-        legend={"y": 1.0},
-        barmode="group",
-        annotations=empty,
-        xaxis={
-            "title": {"text": "task"},
-            "tickmode": "array",
-            "tickvals": list(np.arange(len(names))),
-            "ticktext": [escaped(name) for name in names],
-        },
-        yaxis={"title": {"text": "log p of the answer lost (nats)"}},
-    )
+    return bars(result.tasks, groups, look, title=title(result))

@@ -3,14 +3,13 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures import grid
-from core.figures.theme import BOTTOM, TOP, Look, colour, colour_bar, drawn, note, signed
-from core.figures.wording import count, escaped, number, readable
+from core.figures import shared_sets
+from core.figures.theme import BOTTOM, TOP, Look, colour, drawn
+from core.figures.wording import count, escaped, number
 from core.results.head_overlap import HeadOverlap
 from core.spec.errors import Error
 
 VIEWS = ("effects", "overlap", "silent")
-NAME = 28
 
 
 def figure(
@@ -28,20 +27,15 @@ def figure(
 
 def title(result: HeadOverlap) -> str:
     """The pair that shares most, in words."""
-    pairs = [(x, y) for x in range(len(result.names)) for y in range(x)]
-    x, y = max(pairs, key=lambda pair: result.corrected[pair])
-    both, chance = result.overlap[x, y].sum(), result.expected[x, y].sum()
-    most = "" if len(pairs) == 1 else " most"
-    return (
-        f"“{_name(result.names[y])}” and “{_name(result.names[x])}” share{most}: "
-        f"{count(int(both), 'head')}, by chance {number(chance)}"
+    return shared_sets.pair_title(
+        result.names, result.corrected, result.overlap, result.expected, "head"
     )
 
 
 def caption(result: HeadOverlap) -> str:
     """The control and the sample, in words."""
     tasks = "; ".join(
-        f"{_name(name)}: {n} + {held} cases of {fit} that fit ({written} written), "
+        f"{shared_sets.name(name)}: {n} + {held} cases of {fit} that fit ({written} written), "
         f"{number(100 * right)} % right"
         for name, n, held, fit, written, right in zip(
             result.names,
@@ -61,18 +55,15 @@ def caption(result: HeadOverlap) -> str:
     )
 
 
-def _name(name: str) -> str:
-    return readable(name.replace("_", " "))[:NAME]
-
-
 def _effects(result: HeadOverlap, look: Look, a: int, b: int) -> go.Figure:
     x, y = result.effect[a].ravel(), result.effect[b].ravel()
     inside = result.chosen[a].ravel() + 2 * result.chosen[b].ravel()
+    first, second = (escaped(shared_sets.name(result.names[task])) for task in (a, b))
     layers, heads = np.indices(result.effect.shape[1:]).reshape(2, -1)
     hover = np.array(
         [
-            f"<b>L{layer}.head[{head}]</b><br>{escaped(_name(result.names[a]))} "
-            f"{number(u, sign=True)} ± {number(p)} nats<br>{escaped(_name(result.names[b]))} "
+            f"<b>L{layer}.head[{head}]</b><br>{first} "
+            f"{number(u, sign=True)} ± {number(p)} nats<br>{second} "
             f"{number(v, sign=True)} ± {number(q)} nats"
             for layer, head, u, v, p, q in zip(
                 layers.tolist(),
@@ -88,8 +79,8 @@ def _effects(result: HeadOverlap, look: Look, a: int, b: int) -> go.Figure:
     )
     kinds = (
         (0, "in neither set", "control", "circle"),
-        (1, f"only {_name(result.names[a])}", "a", "square"),
-        (2, f"only {_name(result.names[b])}", "b", "diamond"),
+        (1, f"only {first}", "a", "square"),
+        (2, f"only {second}", "b", "diamond"),
         (3, "in both sets", "clamped", "star"),
     )
     traces = [
@@ -97,7 +88,7 @@ def _effects(result: HeadOverlap, look: Look, a: int, b: int) -> go.Figure:
             x=x[inside == kind].astype(float),
             y=y[inside == kind].astype(float),
             mode="markers",
-            name=escaped(name),
+            name=name,
             marker={"size": 9, "symbol": symbol, "color": colour(role, look)},
             hovertext=hover[inside == kind],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -111,104 +102,33 @@ def _effects(result: HeadOverlap, look: Look, a: int, b: int) -> go.Figure:
         height=TOP + 340 + BOTTOM,
         showlegend=True,
         legend={"y": 1.0},
-        xaxis={"title": {"text": f"{escaped(_name(result.names[a]))}: nats lost"}},
-        yaxis={"title": {"text": f"{escaped(_name(result.names[b]))}: nats lost"}},
+        xaxis={"title": {"text": f"{first}: nats lost"}},
+        yaxis={"title": {"text": f"{second}: nats lost"}},
     )
-
-
-def _named(names: tuple[str, ...], words: str) -> dict[str, object]:
-    return {
-        "title": {"text": words},
-        "tickmode": "array",
-        "tickvals": list(range(len(names))),
-        "ticktext": [escaped(_name(name)) for name in names],
-        "showgrid": False,
-    }
 
 
 def _matrix(result: HeadOverlap, look: Look) -> go.Figure:
-    n = len(result.names)
-    hover = np.array(
-        [
-            [
-                f"<b>{escaped(_name(result.names[x]))}</b> and "
-                f"<b>{escaped(_name(result.names[y]))}</b><br>corrected Jaccard "
-                f"{number(result.corrected[x, y])}<br>Jaccard {number(result.jaccard[x, y])}"
-                + (
-                    "<br>two halves of one task's cases"
-                    if x == y
-                    else f"<br>{count(int(result.overlap[x, y].sum()), 'head')}, by chance "
-                    f"{number(result.expected[x, y].sum())}"
-                )
-                for y in range(n)
-            ]
-            for x in range(n)
-        ],
-        dtype=object,
-    )
-    cells = grid.cells(
-        result.corrected.astype("float32"),
-        scale=signed(look),
-        limits=(-1.0, 1.0),
-        hover=hover,
-        text=_printed(result.corrected),
-        bar=colour_bar("corrected Jaccard", look),
-    )
-    return drawn(
-        [cells],
-        look,
-        title=title(result),
-        height=TOP + 44 * max(n, 3) + BOTTOM + 20,
-        margin={"l": 160, "b": 56},
-        xaxis=_named(result.names, "task") | {"range": [-0.5, n - 0.5]},
-        yaxis=_named(result.names, "task") | {"range": [n - 0.5, -0.5]},
+    def line(x: int, y: int) -> str:
+        jaccard = f"Jaccard {number(result.jaccard[x, y])}<br>"
+        if x == y:
+            return f"{jaccard}two halves of one task's cases"
+        both, chance = result.overlap[x, y].sum(), result.expected[x, y].sum()
+        return f"{jaccard}{count(int(both), 'head')}, by chance {number(chance)}"
+
+    return shared_sets.overlap_map(
+        result.names, result.corrected, look, title=title(result), kind="task", line=line
     )
 
 
 def _silent(result: HeadOverlap, look: Look) -> go.Figure:
-    z, control = result.lost[:, :, 0], result.lost[:, :, 1:].mean(2)
-    most = max(float(np.abs(z).max(initial=0)), 1e-3)
-    hover = np.array(
-        [
-            [
-                f"<b>{escaped(_name(what))}</b> silent "
-                f"({count(int(result.silenced_size[x]), 'head')})<br>{escaped(_name(task))}: "
-                f"{number(z[x, y], sign=True)} nats<br>random sets "
-                f"{number(control[x, y], sign=True)}"
-                for y, task in enumerate(result.names)
-            ]
-            for x, what in enumerate(result.silenced)
-        ],
-        dtype=object,
-    ).reshape(z.shape)
-    n, tasks = max(len(z), 1), len(result.names)
-    layout = {}
-    if not len(z):
-        layout["annotations"] = [note("no head raises any answer", look, x=0.5, y=0.5)]
-    cells = grid.cells(
-        z.astype("float32"),
-        scale=signed(look),
-        limits=(-most, most),
-        hover=hover,
-        text=_printed(z),
-        bar=colour_bar("log p lost (nats)", look),
-    )
-    names = tuple(
-        f"{_name(name)} ({size})"
-        for name, size in zip(result.silenced, result.silenced_size.tolist(), strict=True)
-    )
-    return drawn(
-        [cells],
+    return shared_sets.silent_map(
+        result.silenced,
+        result.silenced_size,
+        result.names,
+        result.lost,
         look,
         title=title(result),
-        height=TOP + 44 * max(n, 2) + BOTTOM + 20,
-        margin={"l": 200, "b": 56},
-        xaxis=_named(result.names, "measured on") | {"range": [-0.5, tasks - 0.5]},
-        yaxis=_named(names, "silent") | {"range": [n - 0.5, -0.5]},
-        **layout,
+        unit="head",
+        bar="log p lost (nats)",
+        empty="no head raises any answer",
     )
-
-
-def _printed(z: np.ndarray) -> np.ndarray:
-    text = [[number(round(float(v), 2), sign=True) for v in row] for row in z]
-    return np.array(text, dtype=object).reshape(z.shape)

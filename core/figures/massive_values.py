@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from core.figures import grid
 from core.figures.lines import curve
-from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour, colour_bar, drawn, note
-from core.figures.wording import count, escaped, number
+from core.figures.task_bars import bars, cases
+from core.figures.theme import BOTTOM, TOP, UNSIGNED, Look, colour_bar, drawn, note
+from core.figures.wording import count, number
 from core.results.massive_values import CONDITIONS, MassiveValues
 from core.spec.errors import Error
 
@@ -44,16 +45,12 @@ def title(result: MassiveValues) -> str:
 
 def caption(result: MassiveValues) -> str:
     """The control and the sample, in words."""
-    cases = ", ".join(
-        f"{name.replace('_', ' ')} {n}"
-        for name, n in zip(result.tasks, result.n_cases, strict=True)
-    )
-    tasks = f"; cases: {cases}" if cases else ""
     notes = "".join(f"; {each}" for each in result.notes)
     return (
         "control: the same heads with their channels turned by a random rotation; values; for the "
         "tasks the smallest and a random channel of every head; root mean squares over "
-        f"{count(result.n_tokens, 'token')} of {count(result.n_texts, 'text')}{tasks}{notes}"
+        f"{count(result.n_tokens, 'token')} of {count(result.n_texts, 'text')}"
+        f"{cases(result.tasks, result.n_cases)}{notes}"
     )
 
 
@@ -143,36 +140,11 @@ def _layers(result: MassiveValues, look: Look) -> go.Figure:
 
 def _tasks(result: MassiveValues, look: Look) -> go.Figure:
     roles = ("clamped", "control", "weight")
-    names = [
-        f"{name.replace('_', ' ')}<br>(in the {'prompt' if said else 'weights'})"
-        for name, said in zip(result.tasks, result.in_context, strict=True)
-    ]
     lost = result.log_p[:1] - result.log_p[1:] if result.tasks else np.zeros((3, 0))
-    traces = [
-        go.Bar(
-            x=list(range(len(names))),
-            y=values.astype(float),
-            name=escaped(words),
-            marker={"color": colour(role, look)},
-            hovertemplate=f"{escaped(words)}<br>%{{y:.3~g}} nats<extra></extra>",
-        )
-        for values, words, role in zip(lost, CONDITIONS[1:], roles, strict=True)
-    ]
-    empty = [] if names else [note("no task fits this model", look, x=0.5, y=0.5, xref="paper")]
-    return drawn(
-        traces,
+    return bars(
+        result.tasks,
+        list(zip(lost, CONDITIONS[1:], roles, strict=True)),
         look,
         title=title(result),
-        height=TOP + 300 + BOTTOM + 20,
-        showlegend=True,
-        legend={"y": 1.0},
-        barmode="group",
-        annotations=empty,
-        xaxis={
-            "title": {"text": "task"},
-            "tickmode": "array",
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-        },
-        yaxis={"title": {"text": "log p of the answer lost (nats)"}},
+        in_context=result.in_context,
     )

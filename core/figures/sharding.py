@@ -5,8 +5,9 @@ import plotly.graph_objects as go
 
 from core.figures.head_pair import head_pair, strongest
 from core.figures.lines import curve
-from core.figures.theme import BOTTOM, TOP, Look, colour, drawn, note
-from core.figures.wording import count, escaped, number
+from core.figures.task_bars import bars, cases
+from core.figures.theme import BOTTOM, TOP, Look, drawn
+from core.figures.wording import count, number
 from core.results.sharding import Sharding
 from core.spec.errors import Error
 
@@ -37,15 +38,11 @@ def title(result: Sharding) -> str:
 
 def caption(result: Sharding) -> str:
     """The control and the sample, in words."""
-    cases = ", ".join(
-        f"{name.replace('_', ' ')} {n}"
-        for name, n in zip(result.tasks, result.n_cases, strict=True)
-    )
     return (
         "control: as many blocks at random; a shard: "
         f"{count(result.local, 'local block')} of {count(result.block, 'token')} and every "
         f"{result.stride}th block before; {count(result.n_texts, 'window')}, "
-        f"{result.n_tokens:,} tokens foretold" + (f"; cases: {cases}" if cases else "")
+        f"{result.n_tokens:,} tokens foretold{cases(result.tasks, result.n_cases)}"
     )
 
 
@@ -129,35 +126,6 @@ def _hidden(result: Sharding, look: Look) -> go.Figure:
 
 
 def _tasks(result: Sharding, look: Look) -> go.Figure:
-    names = [
-        f"{name.replace('_', ' ')}<br>(in the {'prompt' if said else 'weights'})"
-        for name, said in zip(result.tasks, result.in_context, strict=True)
-    ]
-    traces = [
-        go.Bar(
-            x=list(range(len(names))),
-            y=(result.log_p[0] - result.log_p[place]).astype(float),
-            name=escaped(words),
-            marker={"color": colour(role, look)},
-            hovertemplate=f"{escaped(words)}<br>%{{y:.3~g}} nats<extra></extra>",
-        )
-        for place, words, role in ((1, "every head on its shard", "a"), (2, "random", "control"))
-    ]
-    empty = [] if names else [note("no task fits this model", look, x=0.5, y=0.5, xref="paper")]
-    return drawn(
-        traces,
-        look,
-        title=title(result),
-        height=TOP + HEIGHT + BOTTOM + 20,
-        showlegend=True,
-        legend={"y": 1.0},
-        barmode="group",
-        annotations=empty,
-        xaxis={
-            "title": {"text": "task"},
-            "tickmode": "array",
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-        },
-        yaxis={"title": {"text": "log p of the answer lost (nats)"}},
-    )
+    ways = ((1, "every head on its shard", "a"), (2, "random", "control"))
+    lost = [(result.log_p[0] - result.log_p[place], words, role) for place, words, role in ways]
+    return bars(result.tasks, lost, look, title=title(result), in_context=result.in_context)

@@ -11,6 +11,7 @@ from core.home import ASSETS
 from core.models.loaded import Loaded
 from core.models.tokens import decode
 from core.spec.errors import Error
+from core.spec.task_packs import TASK_PACKS
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def available(loaded: Loaded) -> list[str]:
 
 def test_every_answer_is_the_one_token_that_continues_its_prompt(embedded: Loaded) -> None:
     names = available(embedded)
-    assert set(names) == set(pack_names())
+    assert set(names) == set(pack_names()) == set(TASK_PACKS)
     for name in names:
         if name == "repeated_tokens":
             continue  # made of tokens, not of a text
