@@ -18,6 +18,7 @@ from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.feature_lens import feature_lens
+from core.analyses.feature_texts import feature_texts
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
@@ -166,6 +167,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_lens": Analysis(
         feature_lens, "Which tokens features promote and suppress, beside random directions."
+    ),
+    "feature_texts": Analysis(
+        feature_texts, "Which features fire on a text, token by token, and what they leave out."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(

@@ -12,6 +12,7 @@ from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.feature_lens import FeatureLens
+from core.results.feature_texts import FeatureTexts
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
@@ -66,6 +67,7 @@ RESULTS: dict[str, type[Result]] = {
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "feature_lens": FeatureLens,
+    "feature_texts": FeatureTexts,
     "guide": GuideResult,
     "head_compare": HeadCompare,
     "head_composition": HeadComposition,

@@ -1,0 +1,49 @@
+"""What a gallery that was made before knows of features: maxima, densities, labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.dictionaries.sparse import SparseDict
+from core.models.loaded import Loaded
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of one dictionary; empty where no gallery was made.
+
+    highest, density [feature]; activations as the dictionary gives them
+    """
+
+    corpus: str = ""
+    n_tokens: int = 0
+    highest: np.ndarray | None = None
+    density: np.ndarray | None = None
+    labels: dict[int, str] = field(default_factory=dict)
+
+    def labelled(self, features: Sequence[int]) -> tuple[tuple[int, str], ...]:
+        """(feature, label) of those that have one."""
+        return tuple((one, self.labels[one]) for one in features if one in self.labels)
+
+    def share(self, features: np.ndarray, activation: np.ndarray) -> np.ndarray:
+        """Activations as shares of the largest seen; NaN where nothing is known or was seen."""
+        if self.highest is None:
+            return np.full(features.shape, np.nan, "float32")
+        most = np.where(features >= 0, self.highest[np.maximum(features, 0)], np.nan)
+        share: np.ndarray = np.where(most > 0, activation / np.maximum(most, 1e-30), np.nan)
+        return share.astype("float32")
+
+    def largest(self, dictionary: SparseDict, features: Sequence[int]) -> np.ndarray:
+        """Largest values seen in units of written length, [feature]; NaN where unknown."""
+        if self.highest is None:
+            return np.full(len(features), np.nan, "float32")
+        lengths = dictionary.lengths.cpu().numpy()
+        value: np.ndarray = (self.highest * lengths)[list(features)]
+        return value.astype("float32")
+
+
+def known(loaded: Loaded, dictionary: SparseDict) -> Known:
+    """What is known without a new pass over a corpus."""
+    held = loaded.memo.get(("feature", dictionary.name, "known"))
+    return held[1] if held is not None and held[0] is dictionary else Known()
