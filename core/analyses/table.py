@@ -11,6 +11,7 @@ from core.analyses.attention import attention
 from core.analyses.card import card
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
+from core.analyses.dictionary_report import dictionary_report
 from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
 from core.analyses.dose import dose
@@ -186,6 +187,9 @@ ANALYSES: dict[str, Analysis] = {
     "remove": Analysis(remove, "A direction taken out everywhere: what the model stops doing."),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
+    "dictionary_report": Analysis(
+        dictionary_report, "How good dictionaries are: features a token, FVU, what they cost."
+    ),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
     "domain_neurons": Analysis(
         domain_neurons, "Neurons that fire on one kind of text and hardly on others."

@@ -5,6 +5,7 @@ from core.results.base import Result
 from core.results.card import CardResult
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
+from core.results.dictionary_report import DictionaryReport
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
 from core.results.dose import DoseResult
@@ -60,6 +61,7 @@ RESULTS: dict[str, type[Result]] = {
     "card": CardResult,
     "concept_neuron": ConceptNeuron,
     "core_neurons": CoreNeurons,
+    "dictionary_report": DictionaryReport,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
     "dose": DoseResult,
