@@ -80,30 +80,37 @@ def _mark(row: int) -> str:
 
 
 def _quality(result: DictionaryReport, look: Look) -> go.Figure:
-    """Two scatters; the control of each dictionary is its mark, hollow and grey."""
+    """Two scatters; left the control of each dictionary is its mark, hollow and grey.
+
+    The costs of the controls, tens of times larger, are left to the view "losses".
+    """
     traces: list[Any] = []
     for row, name in enumerate(result.dictionaries):
-        for column, (role, hollow) in enumerate(((_role(row), ""), ("control", "-open"))):
-            called = name if not column else f"{name}, {CALLED['random']}"
-            for place, (y, axis) in enumerate(((result.fvu, ""), (result.delta_ce, "2"))):
-                traces.append(
-                    go.Scatter(
-                        x=[result.l0[row, column]],
-                        y=[y[row, column]],
-                        mode="markers",
-                        name=escaped(called),
-                        legendgroup=escaped(called),
-                        showlegend=not place,
-                        marker={
-                            "color": colour(role, look), "size": 11, "symbol": _mark(row) + hollow
-                        },
-                        error_y=_bars(result, row, column, look, role) if place else None,
-                        xaxis=f"x{axis}",
-                        yaxis=f"y{axis}",
-                        hovertemplate=f"{escaped(called)}<br>L0 %{{x:.3~g}}<br>"
-                        f"{'nats more' if place else 'FVU'} %{{y:.3~g}}<extra></extra>",
-                    )
-                )  # fmt: skip
+        words = f"L0 %{{x:.3~g}}<br>FVU %{{y:.3~g}}, random rows {number(result.fvu[row, 1])}"
+        traces.append(_point(result, look, row, 0, result.fvu, words, name=escaped(name)))
+        words = f"{CALLED['random']}<br>L0 %{{x:.3~g}}<br>FVU %{{y:.3~g}}"
+        traces.append(
+            _point(
+                result, look, row, 1, result.fvu, words, showlegend=not row, name=CALLED["random"]
+            )
+        )
+        random = number(result.delta_ce[row, 1], sign=True)
+        words = f"L0 %{{x:.3~g}}<br>%{{y:+.3~g}} nats a token, random rows {random}"
+        traces.append(
+            _point(
+                result,
+                look,
+                row,
+                0,
+                result.delta_ce,
+                words,
+                name=escaped(name),
+                showlegend=False,
+                xaxis="x2",
+                yaxis="y2",
+                error_y=_bars(result, row, 0, look, _role(row)),
+            )
+        )
     words = "features a token (L0)"
     missing = bool(result.loss_missing)
     return drawn(
@@ -115,15 +122,37 @@ def _quality(result: DictionaryReport, look: Look) -> go.Figure:
         legend={"y": 1.04},
         margin={"t": 84, "r": 16},
         xaxis={"domain": [0, 0.42], "title": {"text": words}, "rangemode": "tozero"},
-        yaxis={"title": {"text": "FVU"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "FVU"}, "type": "log"},
         xaxis2={"domain": [0.58, 1], "anchor": "y2", "title": {"text": words},
                 "rangemode": "tozero"},
-        yaxis2={"anchor": "x2", "title": {"text": "nats a token more when spliced in"},
+        yaxis2={"anchor": "x2", "title": {"text": "nats a token more, spliced in"},
                 "rangemode": "tozero"},
         annotations=[
             note("losses: not measured", look, x=0.79, y=0.5, xref="paper", yref="paper")
         ] if missing else [],
     )  # fmt: skip
+
+
+def _point(
+    result: DictionaryReport,
+    look: Look,
+    row: int,
+    column: int,
+    y: np.ndarray,
+    words: str,
+    **more: Any,
+) -> go.Scatter:
+    """One dictionary (column 0) or its random rows (1), at its L0."""
+    own = "control" if column else _role(row)
+    symbol = _mark(row) + ("-open" if column else "")
+    return go.Scatter(
+        x=[result.l0[row, column]],
+        y=[y[row, column]],
+        mode="markers",
+        marker={"color": colour(own, look), "size": 11, "symbol": symbol},
+        hovertemplate=f"{escaped(result.dictionaries[row])}<br>{words}<extra></extra>",
+        **more,
+    )
 
 
 def _bars(result: DictionaryReport, row: int, column: int, look: Look, role: str) -> dict[str, Any]:
@@ -195,7 +224,7 @@ def _by(result: DictionaryReport, look: Look, view: str) -> go.Figure:
             x, y = result.position_edges[:-1], result.position_fvu[row]
         else:
             x, y = result.norm_edges[row][:-1], result.norm_fvu[row]
-        known = np.isfinite(y)
+        known = np.isfinite(y) & (np.arange(len(y)) > 0 if view == "position" else True)
         x = x[: len(y)][known]
         traces.append(curve(x, y[known], look, role=_role(row), name=name, symbol=_mark(row)))
     words = "position in the text, from" if view == "position" else "length of the activation, from"
@@ -207,6 +236,6 @@ def _by(result: DictionaryReport, look: Look, view: str) -> go.Figure:
         showlegend=len(result.dictionaries) > 1,
         legend={"y": 1.02},
         margin={"t": 84 if len(result.dictionaries) > 1 else 58, "r": 16},
-        xaxis={"title": {"text": words}},
+        xaxis={"title": {"text": words}, "type": "log" if view == "position" else "linear"},
         yaxis={"title": {"text": "FVU"}, "rangemode": "tozero"},
     )
