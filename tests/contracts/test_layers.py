@@ -76,7 +76,13 @@ TABLE: dict[str, Row] = {
         (
             *(*TORCH, "pandas", "scipy", "sklearn", "umap", "kernels"),
             *("core.spec", "core.home", "core.results", "core.analyses", *ENGINE),
-            "core.concepts",
+            *("core.concepts", "core.galleries"),
+        )
+    ),
+    "core.galleries": Row(
+        (
+            *(*TORCH, "safetensors", "pyarrow", "duckdb", "kernels"),
+            *("core.spec", "core.home", "core.galleries", *ENGINE),
         )
     ),
     "core.engine": MODEL_ROOM,

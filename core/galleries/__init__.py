@@ -1,0 +1,1 @@
+"""What every feature of a sparse dictionary responds to: made in one pass, kept in a folder."""
