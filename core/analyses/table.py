@@ -18,6 +18,7 @@ from core.analyses.dose import dose
 from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
+from core.analyses.feature_concept import feature_concept
 from core.analyses.feature_lens import feature_lens
 from core.analyses.feature_texts import feature_texts
 from core.analyses.guide import guide
@@ -171,6 +172,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_texts": Analysis(
         feature_texts, "Which features fire on a text, token by token, and what they leave out."
+    ),
+    "feature_concept": Analysis(
+        feature_concept, "Which features carry a concept, beside probes and beyond chance."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(

@@ -12,6 +12,7 @@ from core.results.dose import DoseResult
 from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
+from core.results.feature_concept import FeatureConcept
 from core.results.feature_lens import FeatureLens
 from core.results.feature_texts import FeatureTexts
 from core.results.guide import GuideResult
@@ -68,6 +69,7 @@ RESULTS: dict[str, type[Result]] = {
     "edited": EditedResult,
     "erase": EraseResult,
     "explain_test": ExplainTest,
+    "feature_concept": FeatureConcept,
     "feature_lens": FeatureLens,
     "feature_texts": FeatureTexts,
     "guide": GuideResult,
