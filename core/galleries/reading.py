@@ -134,7 +134,7 @@ class FeatureGallery:
     def contribution(self) -> np.ndarray:
         """E[f²] ‖W_dec‖² / E‖x − x̄‖²: its share of what the dictionary reads, [feature]."""
         power = self.squares / max(1, self.n_tokens) * self.lengths.astype(float) ** 2
-        return power / max(float(self.stats["variance"]), 1e-30)
+        return power / max(self.stats["variance"].item(), 1e-30)
 
     @property
     def contexts_fired(self) -> np.ndarray:
@@ -171,7 +171,7 @@ class FeatureGallery:
 
     def counts(self, feature: int) -> np.ndarray:
         """Firings by quarter octave, [bin] int64."""
-        first = int(self.stats["histogram_first"])
+        first = self.stats["histogram_first"].item()
         full = np.zeros(BINS + 1, dtype=np.int64)
         row = self.stats["histogram"][feature]
         full[first : first + len(row)] = row

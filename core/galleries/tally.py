@@ -103,7 +103,7 @@ def opened(arrays: Mapping[str, np.ndarray], device: torch.device | str = "cpu")
         for name, array in arrays.items()
         if "/" not in name and name != "window"
     }
-    return Tally(int(arrays["window"]), opened_state(own, device), numbers)
+    return Tally(arrays["window"].item(), opened_state(own, device), numbers)
 
 
 def add(tally: Tally, codes: Codes, place: Place) -> None:
