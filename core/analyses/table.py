@@ -59,6 +59,7 @@ from core.analyses.shared_neurons import shared_neurons
 from core.analyses.steer import steer
 from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
+from core.analyses.train_dictionary import train_dictionary
 from core.analyses.unit_effect import unit_effect
 from core.analyses.unit_values import unit_values
 from core.results.base import Result
@@ -222,6 +223,11 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "head_consistency": Analysis(
         head_consistency, "Does a head serve one concept, and do tasks need those that do?"
+    ),
+    "train_dictionary": Analysis(
+        train_dictionary,
+        "A sparse dictionary of a site trained on the spot, judged on text it has not seen.",
+        lasting=False,
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -54,6 +54,7 @@ from core.figures import (
     steer,
     task_spot,
     token_neurons,
+    train_dictionary,
     unit_effect,
 )
 from core.figures.theme import Look
@@ -110,6 +111,7 @@ MODULES: dict[str, ModuleType] = {
     "steer": steer,
     "task_spot": task_spot,
     "token_neurons": token_neurons,
+    "train_dictionary": train_dictionary,
     "unit_effect": unit_effect,
 }
 

@@ -53,6 +53,7 @@ from core.results.shared_neurons import SharedNeurons
 from core.results.steer import SteerResult
 from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
+from core.results.train_dictionary import TrainDictionary
 from core.results.unit_effect import UnitEffect
 from core.results.unit_values import UnitValues
 from core.spec.errors import Error
@@ -110,6 +111,7 @@ RESULTS: dict[str, type[Result]] = {
     "steer": SteerResult,
     "task_spot": TaskSpot,
     "token_neurons": TokenNeurons,
+    "train_dictionary": TrainDictionary,
     "unit_effect": UnitEffect,
     "unit_values": UnitValues,
 }
