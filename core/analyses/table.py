@@ -20,6 +20,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.feature_concept import feature_concept
 from core.analyses.feature_lens import feature_lens
+from core.analyses.feature_map import feature_map
 from core.analyses.feature_texts import feature_texts
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
@@ -176,6 +177,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_concept": Analysis(
         feature_concept, "Which features carry a concept, beside probes and beyond chance."
+    ),
+    "feature_map": Analysis(
+        feature_map, "All features laid out by what they write, and how far to trust the picture."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(

@@ -14,6 +14,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.feature_concept import FeatureConcept
 from core.results.feature_lens import FeatureLens
+from core.results.feature_map import FeatureMap
 from core.results.feature_texts import FeatureTexts
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
@@ -72,6 +73,7 @@ RESULTS: dict[str, type[Result]] = {
     "explain_test": ExplainTest,
     "feature_concept": FeatureConcept,
     "feature_lens": FeatureLens,
+    "feature_map": FeatureMap,
     "feature_texts": FeatureTexts,
     "guide": GuideResult,
     "head_compare": HeadCompare,

@@ -1,0 +1,132 @@
+"""The map of features: a point each, coloured by group, density or label."""
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures.theme import UNSIGNED, Look, colour, colour_bar, drawn
+from core.figures.wording import count, escaped, number, token, visible
+from core.results.feature_map import FeatureMap
+from core.spec.errors import Error
+
+HEIGHT = 560
+SHOWN = ("group", "density", "label")
+# Twelve hues that stay apart on white and on near-black; more groups go round again.
+_HUES = (
+    "#4e79a7",
+    "#e8812b",
+    "#d35759",
+    "#5fa8a3",
+    "#59a14f",
+    "#c9a227",
+    "#a0699c",
+    "#e5808e",
+    "#9c755f",
+    "#8c8c8c",
+    "#3b8bc2",
+    "#7d8f2f",
+)
+_SYMBOLS = ("circle", "diamond", "square", "x", "triangle-up", "cross")
+
+
+def figure(result: FeatureMap, look: Look, *, show: str = "group", selected: int = -1) -> go.Figure:
+    """Points with their feature as customdata, for clicks and the lasso.
+
+    show      the colour: "group", "density" (logarithmic) or "label" (its first part)
+    selected  a feature marked with a ring
+    """
+    if show not in SHOWN:
+        raise Error(f"the colour can be {', '.join(SHOWN)}, not {show[:20]!r}")
+    size = 7 if len(result.x) < 3_000 else 4
+    marker = {"size": size, "opacity": 0.85, **_colours(result, look, show)}
+    points = go.Scattergl(
+        x=result.x,
+        y=result.y,
+        mode="markers",
+        marker=marker,
+        customdata=result.feature,
+        hovertext=_hover(result),
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+    traces: list[Any] = [points]
+    here = np.flatnonzero(result.feature == selected)
+    if len(here):
+        ring = {"size": size + 9, "symbol": "circle-open", "color": colour("text", look)}
+        traces.append(
+            go.Scatter(
+                x=result.x[here],
+                y=result.y[here],
+                mode="markers",
+                marker={**ring, "line": {"width": 2}},
+                hoverinfo="skip",
+            )
+        )
+    plain = {"showgrid": False, "showticklabels": False}
+    return drawn(
+        traces,
+        look,
+        title=title(result),
+        height=HEIGHT,
+        dragmode="lasso",
+        xaxis={"title": {"text": "first direction of the picture (no unit)"}, **plain},
+        yaxis={"title": {"text": "second direction (no unit)"}, **plain},
+    )
+
+
+def title(result: FeatureMap) -> str:
+    """What is drawn and how far to trust it."""
+    drawn_ones = f"{len(result.x):,} of {result.n_features:,}"
+    if len(result.x) == result.n_features:
+        drawn_ones = f"{result.n_features:,}"
+    rows = {"decoder": "what they write", "encoder": "what they read"}[result.by]
+    return (
+        f"{result.dictionary}: {drawn_ones} features by {rows}, trustworthiness "
+        f"{number(result.trust[0])}"
+    )
+
+
+def caption(result: FeatureMap) -> str:
+    """The controls and what a distance means, in words."""
+    own, plain, chance = (number(value) for value in result.trust)
+    groups = count(int(result.group.max()) + 1 if len(result.group) else 0, "group")
+    return (
+        f"trustworthiness {own} ({result.n_neighbours} neighbours); two principal components "
+        f"{plain}; control, random places: {chance}; {result.kept:.0%} of the true neighbours are "
+        f"neighbours here; distances beyond neighbours say nothing, and none is similarity of "
+        f"firing; {groups} by k-means, cosine within {number(result.group_cosine)}, of random "
+        f"vectors {number(result.random_group_cosine)}"
+    )
+
+
+def _colours(result: FeatureMap, look: Look, show: str) -> dict[str, Any]:
+    if show == "density":
+        known = np.nan_to_num(result.density) > 0
+        values = np.full(len(result.x), np.nan)
+        values[known] = np.log10(result.density[known])
+        bar = colour_bar("log10 of the share of tokens", look)
+        grey = {"color": colour("control", look)}
+        return {"color": values, "colorscale": UNSIGNED, "colorbar": bar} if known.any() else grey
+    number_ = result.group if show == "group" else result.family
+    hues = [_HUES[one % len(_HUES)] for one in number_.tolist()]
+    symbols = [_SYMBOLS[one // len(_HUES) % len(_SYMBOLS)] for one in number_.tolist()]
+    if show == "label":
+        plain = colour("control", look)
+        hues = [hue if one else plain for hue, one in zip(hues, number_.tolist(), strict=True)]
+    return {"color": hues, "symbol": symbols}
+
+
+def _hover(result: FeatureMap) -> list[str]:
+    labels = dict(result.named)
+    lines = []
+    for place, feature in enumerate(result.feature.tolist()):
+        parts = [f"feature {feature}"]
+        if feature in labels:
+            parts.append(escaped(visible(labels[feature], 40)))
+        group = int(result.group[place])
+        words = result.group_tokens[group] if group < len(result.group_tokens) else ()
+        parts.append(f"group {group} {', '.join(token(word, 10) for word in words)}".strip())
+        near = zip(result.near[place].tolist(), result.near_cosine[place].tolist(), strict=True)
+        parts.append("nearest " + ", ".join(f"{one} ({number(c)})" for one, c in near))
+        lines.append("<br>".join(parts))
+    return lines
