@@ -51,6 +51,20 @@ class Tensors:
         """The same, None where there is none of them."""
         return self.take(*names) if any(name in self._values for name in names) else None
 
+    def matrix(self, *names: str) -> Tensor:
+        """The same, refused when it has not two axes."""
+        return self._of_rank(2, names)
+
+    def vector(self, *names: str) -> Tensor:
+        """The same, refused when it has not one axis."""
+        return self._of_rank(1, names)
+
+    def _of_rank(self, rank: int, names: tuple[str, ...]) -> Tensor:
+        value = self.take(*names)
+        if value.ndim != rank:
+            raise Error(f"{self.file}: {names[0]} is {list(value.shape)}, expected {rank} axes")
+        return value
+
     def _checked(self, name: str) -> Tensor:
         value = self._values[name]
         if not (value.dtype in HALVES and self._keep_halves):
@@ -130,7 +144,7 @@ def _safetensors(path: Path) -> Tensors:
 
     there = header.read(path)
     _fits(path.name, sum(info.size for info in there.values()))
-    with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+    with safe_open(path, framework="pt") as file:
         return Tensors(path.name, {name: file.get_tensor(name) for name in there})
 
 

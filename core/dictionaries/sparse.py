@@ -25,7 +25,8 @@ class Norm:
     """What is done to an activation before it is encoded, and undone behind the decoder.
 
     none; scale: times `scale`; rms: times sqrt(d) / length; unit: divided by the length;
-    layernorm: mean removed, divided by the unbiased deviation + 1e-5.
+    layernorm: mean removed, divided by the unbiased deviation + 1e-5; the way back multiplies by
+    the deviation alone, as the libraries do.
     """
 
     kind: NormKind = "none"
@@ -110,7 +111,8 @@ class SparseDict:
 
     def flat(self, values: Tensor) -> Tensor:
         """What the site holds as [token, d_in]; any leading axes become one."""
-        values = values.flatten(-2) if self.heads else values
+        if self.heads and values.shape[-1] != self.d_in:
+            values = values.flatten(-2)
         if values.shape[-1] != self.d_in:
             raise Error(
                 f"{self.name} reads {self.d_in:,} numbers, {self.site} holds {values.shape[-1]:,}"
@@ -137,8 +139,8 @@ class SparseDict:
                 return Normed(x / size, size, 0.0)
             case "layernorm":
                 mean = x.mean(-1, keepdim=True)
-                spread = (x - mean).std(-1, keepdim=True) + 1e-5
-                return Normed((x - mean) / spread, spread, mean)
+                spread = (x - mean).std(-1, keepdim=True)
+                return Normed((x - mean) / (spread + 1e-5), spread, mean)
 
     def codes(self, values: Tensor) -> Codes:
         """The latents that fire, sparse. values [..., d_in] (heads: [..., head, d_head])."""
@@ -161,7 +163,7 @@ class SparseDict:
         """What the latents write, [token, d_out] float32.
 
         `normed` is needed to undo a normalisation that depends on the token, and for a skip
-        connection; without it they are left out.
+        connection; without it they are left out. A transcoder undoes a fixed scale only.
         """
         if not isinstance(activations, Codes):
             activations = feature_topk.from_dense(activations)
@@ -172,6 +174,8 @@ class SparseDict:
             return y.float()
         if self.W_skip is not None:
             y = y + normed.x @ self.W_skip
+        if self.transcoder and self._by_token:  # what it writes lies elsewhere, on another scale
+            return y.float()
         return (y * normed.factor + normed.shift).float()
 
     def reconstructed(self, values: Tensor) -> Tensor:
@@ -180,19 +184,41 @@ class SparseDict:
         return self.decode(self.codes_of(normed), normed)
 
     def feature(self, values: Tensor, unit: int) -> Tensor:
-        """One latent's activation, [...] float32 for values [..., d_in].
+        """One latent's activation, [...] float32 for values [..., d_in]."""
+        laid_out = self.heads and values.shape[-1] != self.d_in
+        shape = values.shape[: -2 if laid_out else -1]
+        return self.one(values, unit)[0].reshape(shape)
 
-        Only topk, groupmax and the like need the other latents to know it.
+    def one(self, values: Tensor, unit: int) -> tuple[Tensor, Tensor]:
+        """A latent's activation [token], and what one unit of it writes, [token or 1, d_out].
+
+        Only where latents compete for a place do the others have to be known, and then only at
+        tokens where this one is above zero.
         """
-        shape = values.shape[: -2 if self.heads else -1]
-        flat = self.flat(values)
-        if self.act.kind in ("topk", "groupmax"):
-            found = self.codes(flat)
-            own = torch.zeros(found.n_tokens, device=flat.device)
+        normed = self.normed(self.flat(values))
+        alone = self._alone(unit)
+        row = self.W_dec[unit].float()[None]
+        step = row if self.transcoder and self._by_token else row * normed.factor
+        if self.act.kind not in ("topk", "groupmax"):
+            return alone.codes_of(normed).dense()[:, 0], step
+        own = torch.zeros(len(normed.x), device=normed.x.device)
+        likely = alone._before(normed) > -1e-3  # rounding may differ from the whole product's
+        if likely.any():
+            found = self.codes_of(replace(normed, x=normed.x[likely]))
             here = found.feature == unit
-            own[found.token[here]] = found.value[here]
-            return own.reshape(shape)
-        return self._alone(unit).encode(flat)[:, 0].reshape(shape)
+            places = likely.nonzero()[:, 0]
+            own[places[found.token[here]]] = found.value[here]
+        return own, step
+
+    def _before(self, normed: Normed) -> Tensor:
+        """The pre-activation of a dictionary of one latent, [token] float32."""
+        x = normed.x if self.b_in is None else normed.x - self.b_in
+        return (x @ self.W_enc + self.b_enc).float()[:, 0]
+
+    @property
+    def _by_token(self) -> bool:
+        """The normalisation differs from token to token."""
+        return self.norm.kind in ("rms", "unit", "layernorm")
 
     def _alone(self, unit: int) -> "SparseDict":
         """The dictionary of this one latent."""
@@ -210,6 +236,15 @@ class SparseDict:
             act=replace(act, **parts),
         )
 
+    def to(self, device: torch.device | str) -> "SparseDict":
+        """The same on another device."""
+        target = torch.device(device)
+        if self.W_enc.device == target:
+            return self
+        act = replace(self.act, **_moved(self.act, ("threshold", "r_mag", "b_mag"), target))
+        names = ("W_enc", "b_enc", "W_dec", "b_in", "b_out", "W_skip")
+        return replace(self, act=act, **_moved(self, names, target))
+
     def decoder_row(self, unit: int) -> Tensor:
         """What one unit of a latent adds where the dictionary writes, [d_out] float32.
 
@@ -217,3 +252,8 @@ class SparseDict:
         """
         row = self.W_dec[unit].float()
         return row / self.norm.scale if self.norm.kind == "scale" else row
+
+
+def _moved(record: Any, names: tuple[str, ...], target: torch.device) -> dict[str, Any]:
+    parts = ((name, getattr(record, name)) for name in names)
+    return {name: None if part is None else part.to(target) for name, part in parts}

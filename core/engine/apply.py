@@ -68,11 +68,13 @@ def changed(change: Intervention, values: Tensor, length: int, row: int, at: Mom
     """
     if isinstance(change, Control):
         before = values.clone()
-        if change.site.component in MLP_PARTS:
+        if change.site.component in MLP_PARTS and not change.site.dictionary:
             moved = _moved_neurons(change.of, length, row, at)
         else:
             moved = changed(change.of, values, length, row, at) - before
         return before + _disguised(moved, change, at.loaded)
+    if change.site.dictionary:
+        return _with_feature(change, values, length, row, at)
     if isinstance(change, Ablate) and change.to == "mean":
         _mean(change, values, length, row, at)  # also where it is put in only later
     target = _target(change.site, values, at.offset)
@@ -80,18 +82,22 @@ def changed(change: Intervention, values: Tensor, length: int, row: int, at: Mom
         return values
     spared = _spared(change, values, at) if change.where else None
     kept = None if spared is None else values[spared]
-    if change.site.dictionary:
-        _change_feature(change, target, at.loaded)
-    else:
-        _change(change, target, values, length, row, at)
+    _change(change, target, values, length, row, at)
     if kept is not None:
         values[spared] = kept
     return values
 
 
-def acts_at(change: Intervention) -> Site:
-    """The whole component a change is made at. The control of up or gate moves the neurons."""
+def acts_at(change: Intervention, loaded: Loaded) -> Site:
+    """The whole component a change is made at.
+
+    The control of up or gate moves the neurons; a feature is changed where its dictionary writes,
+    which for a transcoder is not where it reads.
+    """
     place = change.site.whole()
+    if change.site.dictionary:
+        out: Site = loaded.dictionaries[change.site.dictionary].out_site
+        return out
     through = isinstance(change, Control) and place.component in MLP_PARTS
     return replace(place, component="neuron") if through else place
 
@@ -99,6 +105,8 @@ def acts_at(change: Intervention) -> Site:
 def needed(change: Intervention, loaded: Loaded) -> tuple[Site, ...]:
     """What has to be read on the way for a change to be made."""
     place = change.site.whole()
+    if change.site.dictionary:
+        return (place,) if loaded.dictionaries[change.site.dictionary].transcoder else ()
     if not isinstance(change, Control) or place.component not in MLP_PARTS:
         return ()
     gated = loaded.block(place).gate is not None
@@ -141,9 +149,7 @@ def _target(site: Site, values: Tensor, offset: int) -> Tensor | None:
         if not 0 <= local < values.shape[0]:
             return None
         values = values[local : local + 1]
-    if site.unit is None or site.dictionary:
-        return values
-    return values[:, site.unit]
+    return values if site.unit is None else values[:, site.unit]
 
 
 def _change(
@@ -248,29 +254,56 @@ def _patch(change: Patch, target: Tensor, at: Moment) -> None:
     target.copy_(source)
 
 
-def _change_feature(change: Intervention, stream: Tensor, loaded: Loaded) -> None:
-    """Move one feature along its decoder direction; the reconstruction error stays as it is."""
-    site = change.site
-    dictionary = loaded.dictionaries[site.dictionary]
-    direction = dictionary.decoder_row(site.unit).to(stream)
-    now = dictionary.feature(stream, site.unit).to(stream)  # [token]
-    match change:
-        case Clamp(value=value):
-            wanted = torch.full_like(now, value)
-        case Scale(factor=factor):
-            wanted = now * factor
-        case Ablate(to="zero"):
-            wanted = torch.zeros_like(now)
-        case Limit(low=low, high=high, direction=()):
-            wanted = now.clamp(low, high)
-        case _:
-            raise Error(f"{site}: a feature can be clamped, scaled, limited or ablated to zero")
-    stream.add_((wanted - now)[:, None] * direction)
+def _with_feature(change: Change, values: Tensor, length: int, row: int, at: Moment) -> Tensor:
+    """Move one feature along what it writes; the reconstruction error stays as it is.
+
+    The feature's activation is changed as a neuron's would be, and the difference times the decoder
+    row is added. What an encoder would read from the result is no matter.
+    """
+    if not isinstance(change, Clamp | Scale | Ablate | Limit | Add | Patch) or (
+        isinstance(change, Limit) and change.direction
+    ):
+        raise Error(
+            f"{change.site}: a feature is one number; clamp, scale, limit, ablate or patch it, or "
+            "add to it"
+        )
+    of_mean = isinstance(change, Ablate) and change.to == "mean"
+    spared = _spared(change, values, at) if change.where else None
+    single = replace(change.site, unit=None, dictionary="")
+    idle = _target(single, values, at.offset) is None or (spared is not None and spared.all())
+    if idle and not of_mean:  # a mean is taken of the prompt, also to be put in only later
+        return values
+    dictionary = at.loaded.dictionaries[change.site.dictionary]
+    given = at.seen[change.site.whole()][row] if dictionary.transcoder else values
+    now, step = dictionary.one(given, change.site.unit)  # [token], [token or 1, d_out]
+    mean = _feature_mean(change, now, length, row, at) if of_mean else None
+    if idle:
+        return values
+    wanted = now.clone()
+    target = _target(single, wanted, at.offset)
+    assert target is not None
+    if mean is not None:
+        target.fill_(mean)
+    else:
+        _change(change, target, wanted, length, row, at)
+    if spared is not None:
+        wanted[spared] = now[spared]
+    moved = ((wanted - now)[:, None] * step).to(values.dtype)
+    values.add_(moved.reshape(values.shape))
+    return values
+
+
+def _feature_mean(change: Change, now: Tensor, length: int, row: int, at: Moment) -> Tensor:
+    """Mean of a feature's activation over the text's tokens; in decoding that of the prompt."""
+    key = (row, change)
+    if key not in at.means:
+        at.means[key] = now[: min(length, at.given(change.site, len(now)))].mean()
+    return at.means[key]
 
 
 def _disguised(moved: Tensor, control: Control, loaded: Loaded) -> Tensor:
     """A random movement that shifts the residual stream as far, token by token."""
-    site = control.of.site
+    site = acts_at(control.of, loaded) if control.site.dictionary else control.site
     generator = torch.Generator().manual_seed(control.seed * 9_973 + site.layer + 1)
     if site.component in (*STREAM, *BESIDE_STREAM):
         length = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -136,9 +136,7 @@ def _read_clean(loaded: Loaded, site: Site, text: Rows, check: Check | None) -> 
 
 def _stranger(loaded: Loaded, change: Ablate, check: Check | None) -> Tensor:
     """The site's value at a random token of the reference text, the same for a seed."""
-    place = Site(
-        change.site.layer, change.site.component, change.site.unit, stack=change.site.stack
-    )
+    place = replace(change.site, position=None)
     key = ("resample", place, change.seed)
     if key not in loaded.memo:
         text = new_rows(loaded, reference_chunks(loaded)[:1])

@@ -51,7 +51,8 @@ class Plan:
                 for part in needed(change, self.moment.loaded):
                     reads = found.setdefault(part, ([], defaultdict(list)))[0]
                     reads += () if part in reads else (part,)
-                place = found.setdefault(acts_at(change), ([], defaultdict(list)))
+                at = acts_at(change, self.moment.loaded)
+                place = found.setdefault(at, ([], defaultdict(list)))
                 place[1][-1 if shared else row].append(change)
         return found
 

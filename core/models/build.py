@@ -21,7 +21,7 @@ def build(opened: Opened, ref: ModelRef) -> Loaded:
     outcomes = prove(loaded)
     _refuse(loaded, outcomes)
     loaded.card = _card(loaded, opened, outcomes)
-    loaded.dictionaries = Shelf(loaded.folder)
+    loaded.dictionaries = Shelf(loaded)
     return loaded
 
 

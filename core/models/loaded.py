@@ -147,6 +147,9 @@ class Loaded:
         dictionary = self.dictionaries.get(site.dictionary)
         if dictionary is None:
             raise Error(f"{site}: no dictionary {site.dictionary!r} is loaded for {self.name}")
+        if site.whole() != dictionary.site:
+            place = replace(site, layer=dictionary.site.layer, component=dictionary.site.component)
+            raise Error(f"{site}: {site.dictionary} reads {dictionary.site}; write {place}")
         if site.unit is None or site.unit >= dictionary.n_features:
             raise Error(f"{site}: {site.dictionary} has features 0 to {dictionary.n_features - 1}")
 
