@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from core.analyses import head_texts
+from core.analyses.head_false_induction import head_false_induction
 from core.analyses.head_importance import head_importance
+from core.analyses.head_ranking import head_ranking
 from core.analyses.head_scores import head_scores
 from core.analyses.heads import heads
 from core.analyses.retrieval import retrieval
@@ -19,14 +21,16 @@ from core.engine.head_sets import fixed, replaced, tiled
 from core.engine.loss import next_token_losses
 from core.engine.rows import Rows, rows
 from core.models.loaded import Loaded
+from core.results.head_ranking import READS
 from core.results.head_types import LABELS, RULES, HeadTypes, Rule
 from core.results.heads import LEAST_QUERIES, Heads
 from core.spec.errors import Error
 from core.spec.site import Site
 
-SOURCES = ("repeats", "text", "weights", "retrieval", "importance")
+SOURCES = ("repeats", "text", "weights", "retrieval", "demonstrations", "importance")
 N_TEXTS = 32  # windows of the corpus whose attention is read
 N_EXACT = 5  # heads of each kind whose importance is checked
+N_PROMPTS = 24  # of labelled examples
 N_REPEATS = 32  # rows of random tokens said twice
 N_CHECKED = 16  # of these rows, for the ablation of induction heads
 N_RANDOM_HEADS = 20  # whose ablation an induction head's has to exceed
@@ -39,6 +43,7 @@ def head_types(
     progress: Progress,
     *,
     corpus: Corpus = "built-in",
+    concept: Any = "",
     sources: Sequence[str] = SOURCES,
     n_contexts: int = 64,
     window: int = 128,
@@ -47,18 +52,20 @@ def head_types(
     """Labels of every head by the rules of `core.results.head_types`, with the null beside each.
 
     sources    what is read: attention on "repeats" of random tokens and on "text" of the corpus,
-               "weights", "retrieval" of a needle, and "importance" for the loss of the corpus (the
-               first `n_contexts` windows of `window` tokens). What a model does not have is left
-               out, with the reason in `notes`; labels that need it are then not given.
+               "weights", "retrieval" of a needle, "demonstrations" with wrong labels, and
+               "importance" for the loss of the corpus (the first `n_contexts` windows of `window`
+               tokens). What a model does not have is left out, with the reason in `notes`; labels
+               that need it are then not given.
+    concept    one to look for as well, as in `head_ranking`: which heads write it, which read it
     """
     strange = [name for name in sources if name not in SOURCES]
     if strange or isinstance(sources, str) or not sources:
         raise Error(f"sources= is a list of {', '.join(SOURCES)}")
-    read = _Read(loaded, progress, corpus, window, n_contexts, seed)
-    for number, name in enumerate(SOURCES):
-        if name in sources:
-            read.part = (number / len(SOURCES), 1 / len(SOURCES))
-            read.attempt(name)
+    read = _Read(loaded, progress, corpus, window, n_contexts, seed, concept)
+    asked = [name for name in SOURCES if name in sources] + ["concept"] * bool(concept)
+    for number, name in enumerate(asked):
+        read.part = (number / len(asked), 1 / len(asked))
+        read.attempt(name)
     if not read.n_texts:
         raise Error(f"nothing could be read of the heads: {'; '.join(read.notes)}")
     fits, margin = _labelled(read)
@@ -68,7 +75,7 @@ def head_types(
     return HeadTypes(
         request={},
         corpus=name_of(corpus),
-        sources=tuple(name for name in SOURCES if name in read.n_texts),
+        sources=tuple(name for name in asked if name in read.n_texts),
         tested=tuple(rule.label for rule in RULES if read.can(rule)),
         notes=tuple(read.notes),
         n_texts=read.n_texts,
@@ -98,6 +105,7 @@ class _Read:
     window: int
     n_contexts: int
     seed: int
+    concept: Any = ""
     part: tuple[float, float] = (0.0, 1.0)
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     uniform: dict[str, np.ndarray] = field(default_factory=dict)
@@ -123,6 +131,8 @@ class _Read:
             "text": self._text,
             "weights": self._weights,
             "retrieval": self._retrieval,
+            "demonstrations": self._demonstrations,
+            "concept": self._concept,
             "importance": self._importance,
         }
         try:
@@ -179,6 +189,30 @@ class _Read:
         if np.isfinite(found.control).any():
             level = float(np.nanquantile(found.control, QUANTILE))
             self.nulls["retrieval/score/chance"] = level
+
+    def _demonstrations(self) -> None:
+        found = head_false_induction(
+            self.loaded, _Part(self), n_prompts=N_PROMPTS, k=0, seed=self.seed
+        )
+        self.n_texts["demonstrations"] = found.n_prompts
+        self.n_tokens["demonstrations"] = found.n_prompts * found.n_examples
+        self.scores["demonstrations/false_induction"] = found.score
+        level = float(np.quantile(np.abs(found.control), QUANTILE))
+        self.nulls["demonstrations/false_induction/unordered"] = level
+
+    def _concept(self) -> None:
+        found = head_ranking(self.loaded, _Part(self), concept=self.concept, most=1, seed=self.seed)
+        self.n_texts["concept"], self.n_tokens["concept"] = found.n_texts, found.n_texts
+        columns = {"separation": np.abs(found.columns["auc"] - 0.5) + 0.5}
+        columns |= {"share": np.abs(found.columns["share"])}
+        for name in READS:
+            if np.isfinite(found.columns.get(name, np.array(np.nan))).any():
+                columns[name] = found.columns[name]
+        for name, values in columns.items():
+            self.scores[f"concept/{name}"] = values
+        for name, null in (("separation", "auc"), ("share", "share")):
+            level = float(np.nanmax(found.nulls[null]))
+            self.nulls[f"concept/{name}/random"] = level
 
     def _importance(self) -> None:
         found = head_importance(

@@ -29,6 +29,7 @@ from core.analyses.head_consistency import head_consistency
 from core.analyses.head_contexts import head_contexts
 from core.analyses.head_effect import head_effect
 from core.analyses.head_importance import head_importance
+from core.analyses.head_false_induction import head_false_induction
 from core.analyses.head_overlap import head_overlap
 from core.analyses.head_ovqk import head_ovqk
 from core.analyses.head_patterns import head_patterns
@@ -111,7 +112,9 @@ ANALYSES: dict[str, Analysis] = {
         head_ranking, "Which heads matter for a prompt or a concept, by what they cause."
     ),
     "head_types": Analysis(
-        head_types, "What each head may be called: labels by rules, with chance beside each."
+        head_types,
+        "What each head may be called: labels by rules, with chance beside each.",
+        version=2,
     ),
     "head_sources": Analysis(
         head_sources, "What one head takes from each token, and what that says to the answer."
@@ -232,6 +235,9 @@ ANALYSES: dict[str, Analysis] = {
         train_dictionary,
         "A sparse dictionary of a site trained on the spot, judged on text it has not seen.",
         lasting=False,
+    "head_false_induction": Analysis(
+        head_false_induction, "Which heads follow wrong examples, and what comes back without them."
+    ),
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

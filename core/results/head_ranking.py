@@ -28,6 +28,11 @@ COLUMNS = {
 }
 
 
+# What a head has to reach to be said to write, or to read, a concept; our defaults.
+WRITES = {"separation": 0.9, "share": 0.05}
+READS = {"read_lift": 2.0, "read_z": 2.0}
+
+
 @dataclass(frozen=True)
 class HeadRanking(Result):
     """Heads by the size of their effect.
@@ -74,6 +79,31 @@ class HeadRanking(Result):
         return tuple((int(at) // heads, int(at) % heads) for at in best)
 
     @property
+    def writes_and_reads(self) -> dict[str, np.ndarray]:
+        """Of a concept: "writes" and "reads", bool [layer, head]; {} of a prompt.
+
+        Writes: what it puts along the direction tells the sides apart (AUC, either way round) and
+        is a share of the gap, beyond 95 % of random directions too. Reads: attention to the
+        concept's tokens is that many times uniform, and its values take the direction in.
+        """
+        if self.kind != "concept":
+            return {}
+        apart = np.abs(self.columns["auc"] - 0.5) + 0.5
+        share = np.abs(self.columns["share"])
+        # A head that writes one thing tells the sides apart in any direction; its share does not.
+        beyond = share > self.nulls["share"]
+        writes = (apart >= WRITES["separation"]) & (share >= WRITES["share"]) & beyond
+        nan = np.full_like(apart, np.nan)
+        reads = np.ones_like(writes)
+        for name, least in READS.items():
+            reads &= np.nan_to_num(self.columns.get(name, nan), nan=-np.inf) >= least
+        return {"writes": writes, "reads": reads}
+
+    def labels_of(self, layer: int, head: int) -> tuple[str, ...]:
+        """Those of one head."""
+        return tuple(name for name, which in self.writes_and_reads.items() if which[layer, head])
+
+    @property
     def noise(self) -> float:
         """95th percentile of |control|: what a random change of that size does."""
         known = np.abs(self.control[np.isfinite(self.control)])
@@ -89,6 +119,8 @@ class HeadRanking(Result):
 
         place = tuple(np.array(self.order, dtype=int).reshape(-1, 2).T)
         columns: dict[str, object] = {"site": [self.site(*at) for at in self.order]}
+        if self.kind == "concept":
+            columns["labels"] = [", ".join(self.labels_of(*at)) for at in self.order]
         columns |= {"effect": self.effect[place], "control": self.control[place]}
         columns |= {name: values[place] for name, values in self.columns.items()}
         columns |= {f"null/{name}": values[place] for name, values in self.nulls.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from core.results.base import Result
+from core.results.head_ranking import READS, WRITES
 from core.spec.head_catalogue import STAGES, stage_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,22 @@ RULES: tuple[Rule, ...] = (
         "joins the pieces of a word",
         unless="previous token",
     ),
+    Rule(
+        "false induction",
+        (("demonstrations/false_induction", 0.2),),
+        "looks for what wrong examples teach",
+        unless="induction",
+    ),
+    Rule(
+        "writes concept",
+        tuple((f"concept/{name}", least) for name, least in WRITES.items()),
+        "writes the concept that was asked for",
+    ),
+    Rule(
+        "reads concept",
+        tuple((f"concept/{name}", least) for name, least in READS.items()),
+        "looks at the concept that was asked for and takes it in",
+    ),
     Rule("delimiter", (("text/delimiter", 0.6),), "looks at punctuation and line ends"),
     Rule("sink", (("text/first_token", 0.7),), "rests on the first token"),
     Rule("broad", (("text/entropy", 0.85),), "looks at everything alike"),
@@ -83,10 +100,12 @@ class HeadTypes(Result):
     """Labels of every head, none forced: several or none may fit.
 
     `fits` [layer, head, label]. `scores` are those of `heads` (on text, on repeated random
-    tokens), `head_scores` (weights), `retrieval` and `head_importance`, as "source/kind" ->
-    [layer, head]; `nulls`: the 99th percentile of the same score without training or meaning
-    (untrained weights, shuffled text, random matrices, spans of chance), "source/kind/null" ->
-    number. `importance` is the estimated loss without the head, nats per token of text.
+    tokens), `head_scores` (weights), `retrieval`, `head_false_induction` (demonstrations),
+    `head_ranking` (concept) and `head_importance`, as "source/kind" -> [layer, head]; `nulls`: the
+    99th percentile of the same score without training or meaning (untrained weights, shuffled
+    text, random matrices, spans of chance, labels in no order; of a concept 95 % of random
+    directions), "source/kind/null" -> number. `importance` is the estimated loss without the head,
+    nats per token of text.
     """
 
     name: ClassVar[str] = "head_types"

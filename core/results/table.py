@@ -23,6 +23,7 @@ from core.results.head_consistency import HeadConsistency
 from core.results.head_contexts import HeadContexts
 from core.results.head_effect import HeadEffect
 from core.results.head_importance import HeadImportance
+from core.results.head_false_induction import HeadFalseInduction
 from core.results.head_overlap import HeadOverlap
 from core.results.head_ovqk import HeadOvqk
 from core.results.head_patterns import HeadPatterns
@@ -82,6 +83,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_effect": HeadEffect,
     "head_importance": HeadImportance,
     "head_ovqk": HeadOvqk,
+    "head_false_induction": HeadFalseInduction,
     "head_ranking": HeadRanking,
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,

@@ -15,7 +15,7 @@ class HeadType:
     """One type: what it means, the stage of the survey, the test, and which label tests it.
 
     `tested_by` is the label of `head_types` whose rule is this test, "" where none is run;
-    `paper_checked` False: named in the survey, its own paper not checked.
+    `paper_checked` False: named in the survey, and which paper it comes from not checked.
     """
 
     type: str

@@ -52,6 +52,9 @@ def test_the_head_planted_to_write_a_concept_ranks_first(writer: Loaded) -> None
     for at in others:
         assert abs(result.effect[at]) < 0.05
         assert abs(scores["share"][at]) < 0.05
+    assert result.labels_of(*WRITER) == ("writes",)
+    assert result.writes_and_reads["writes"].sum() == 1
+    assert "writes" in result.to_frame().labels[0]
     assert abs(result.control[WRITER]) < 0.3
     assert np.isnan(result.effect[1]).all()  # behind the layer: it cannot matter to it
     assert result.n_built == (6, 6)
@@ -134,6 +137,8 @@ def test_a_prompts_ranking_is_that_of_effects_not_of_attention(
     effect = api.run("head_effect", m, text=REPEAT, position=30)
     np.testing.assert_array_equal(result.effect, effect.effect)
     assert set(result.order[:2]) == set(PLANTED[form])
+    assert result.writes_and_reads == {}
+    assert "labels" not in result.to_frame()
     assert result.noise < 0.02
     pattern = api.trace(m, REPEAT, ["L0.pattern@30"])["L0.pattern@30"]
     np.testing.assert_allclose(result.columns["attention"][0], pattern[:, 0].max(-1), atol=1e-5)

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from core import api
+from core.analyses.head_false_induction import head_false_induction
+from core.analyses.runs import Silent
 from core.models.loaded import Loaded
 from core.results.head_types import LABELS, RULES, STAGE_CODES, HeadTypes
 from core.spec.head_catalogue import STAGES, catalogue, stage_names, stage_of
 from tests import planted_heads
 from tests.core.test_head_causes import PLANTED, fresh
+from tests.core.test_head_ranking import DOWN, UP, WRITER, writer
 from tests.pages import head_cause_samples
 
+__all__ = ["writer"]  # a fixture
 REPEATS = [planted_heads.repeated_text(20, seed) for seed in range(12)]
 
 
@@ -60,10 +64,44 @@ def test_what_a_model_does_not_have_is_noted_and_its_labels_are_not_given(
     assert isinstance(result, HeadTypes)
     assert result.sources == ("repeats", "text")
     assert {note.partition(":")[0] for note in result.notes} == {
-        *("weights", "retrieval", "importance"),
+        *("weights", "retrieval", "demonstrations", "importance"),
     }
     assert not {"retrieval", "copy", "successor", "induction"} & set(result.tested)
     assert not result.dormant.any()
+
+
+def test_heads_that_write_the_concept_asked_for_are_called_so(
+    writer: Loaded,
+) -> None:
+    concept = {"name": "listed", "positive": UP, "negative": DOWN}
+    result = api.run("head_types", writer, sources=["repeats"], concept=concept)
+    assert isinstance(result, HeadTypes)
+    assert "writes concept" in result.labels_of(*WRITER)
+    assert result.sources == ("repeats", "concept")
+    first = result.fits[0, :, LABELS.index("writes concept")]
+    assert first.sum() == 1
+    assert 0.5 < result.nulls["concept/separation/random"] <= 1
+    assert result.stage[WRITER] == 0 or "induction" in result.labels_of(*WRITER)
+    without = api.run("head_types", writer, sources=["repeats"])
+    assert isinstance(without, HeadTypes)
+    assert "writes concept" not in without.tested
+
+
+def test_wrong_examples_are_a_source_of_labels_where_kinds_of_things_are_tokens(
+    stories: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.analyses import head_types as analysis
+
+    def followed(loaded: Loaded, progress: object, **options: object) -> object:
+        return head_false_induction(loaded, Silent(), source="random", n_prompts=24, k=0)
+
+    monkeypatch.setattr(analysis, "head_false_induction", followed)
+    result = api.run("head_types", stories, sources=["demonstrations"])
+    assert isinstance(result, HeadTypes)
+    assert result.tested == ("false induction",)
+    # stories260K has no head that matches a prefix, so none that matches a wrong example.
+    assert not result.fits.any()
+    assert result.nulls["demonstrations/false_induction/unordered"] < 0.2
 
 
 def test_importance_tells_dormant_sinks_from_those_at_work() -> None:
