@@ -38,6 +38,24 @@ CHOICES: dict[str, str] = {
     "source": "",  # the tokens a head is asked about; "": those it writes most for
     "through": "k",  # how the later of two heads reads: queries, keys or values
     "looked": "pattern",  # which question the heads page answers below the map
+    "pairs": "top",  # which of a head's pairs of tokens are listed
+    "other": "",  # the head that the chosen one is compared with, as "L4.head[2]"; "": none yet
+    "picks": "head",  # which of the two a click chooses: "head" or "other"
+    "tried": "",  # the tasks whose heads are compared, by commas; "": the first two
+    "typed": "depth",  # how the types of heads are shown below the map
+    "dictionary": "",  # whose features are looked at; "": the first that the model has
+    "second": "",  # the dictionary it is compared with; "": none yet
+    "features": "wall",  # how features are looked for: all cards, a text, a pattern, a concept ...
+    "sorted": "contribution",  # the order of the cards
+    "kept": "",  # which kinds of features have cards; "": all
+    "seek": "",  # what cards are searched for
+    "seeks": "text",  # where: in the cards, or among the tokens that features fire on
+    "regex": "",  # the pattern that features are looked for by
+    "pooled": "max",  # what the values of a feature in a text come to
+    "asks": "fires",  # which question is answered about the chosen feature
+    "banded": "top",  # which of its texts are listed
+    "named": "",  # the label of it that is tested; "": none yet
+    "drawn": "",  # how an answer about features is shown; "": the first way
     "corpus": "built-in",  # the text that neurons and heads are looked at on
     "texts": "top",  # which of a neuron's texts are listed
     "panel": "",  # which selected unit stands in the clamp panel of Steer; "": none
