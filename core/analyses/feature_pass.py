@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.analyses.feature_rows import stream_rows
 from core.analyses.runs import Progress
 from core.corpus.chunks import Contexts
 from core.dictionaries.sparse import Normed, SparseDict
 from core.engine.forward import run
 from core.engine.rows import rows
-from core.galleries import layout, tally, writing
+from core.engine.token_scores import decoded, vocabulary
+from core.galleries import layout, table, tally, writing
 from core.galleries.codes import Scratch
 from core.galleries.layout import Manifest
+from core.galleries.reading import read
+from core.galleries.table import Lens
 from core.galleries.tally import Place, Tally
 from core.galleries.text import GalleryText, flat
 from core.models.loaded import Loaded
@@ -32,6 +36,8 @@ TOKENS_AT_ONCE = {"cpu": 2_048, "cuda": 16_384}
 CHECKPOINT_SECONDS = 5.0
 CHECKPOINT_SHARE = 30  # a checkpoint comes after this many times as long as the last one took
 MAX_CODES = 200_000_000  # activations of all tokens, 2.4 GB on disk
+LENS_WORK = {"cpu": 2e11, "cuda": 2e15}  # multiplications and additions
+N_LENS = 5
 RANDOM_EVERY = 16  # batches, of which one is encoded by random directions too
 
 
@@ -167,6 +173,19 @@ class Build:
             seconds=round(time.monotonic() - self._began, 2),
         )
         layout.write_text(self.part / layout.MANIFEST, self.manifest.text())
+        lens = self._lens() if share == 1 else None
+        table.write(read(self.part), lens)
+
+    def _lens(self) -> Lens | None:
+        """First lens tokens of every feature where that is cheap beside the pass."""
+        own, loaded = self.dictionary, self.loaded
+        most = LENS_WORK.get(loaded.device.type, LENS_WORK["cpu"])
+        if 2.0 * own.n_features * loaded.d_model * loaded.d_vocab > most:
+            return None
+        try:
+            return lens_tokens(loaded, own, range(own.n_features))
+        except Error:  # nothing leads from there to the vocabulary
+            return None
 
     def finish(self) -> None:
         """Every file of the finished gallery."""
@@ -182,6 +201,21 @@ class Build:
         start, keep = self.text.start, self.text.keep
         parts = [start[at] + keep[start[at] : start[at + 1]].nonzero()[0] for at in numbers]
         return np.concatenate(parts)
+
+
+def lens_tokens(loaded: Loaded, dictionary: SparseDict, features: Sequence[int]) -> Lens:
+    """The tokens that features promote most, and how far the first one sticks out.
+
+    Raises `Error` where a dictionary's features cannot be read as tokens.
+    """
+    words = vocabulary(loaded)
+    with loaded.busy(), torch.no_grad():
+        ends = decoded(words, stream_rows(loaded, dictionary, list(features)), N_LENS)
+    ids = ends.top_ids.cpu()
+    read_pieces = pieces(loaded, ids.flatten().tolist())
+    width = ids.shape[1]
+    tokens = [read_pieces[at : at + width] for at in range(0, len(read_pieces), width)]
+    return Lens(tokens, ends.top_z[:, 0].cpu().numpy())
 
 
 def _order(batches: list[list[int]]) -> list[list[int]]:

@@ -18,18 +18,23 @@ from core.analyses.dose import dose
 from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
+from core.analyses.feature_attribution import feature_attribution
 from core.analyses.feature_concept import feature_concept
+from core.analyses.feature_label import feature_label
 from core.analyses.feature_lens import feature_lens
+from core.analyses.feature_list import feature_list
 from core.analyses.feature_map import feature_map
+from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
+from core.analyses.gallery import gallery
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
 from core.analyses.head_consistency import head_consistency
 from core.analyses.head_contexts import head_contexts
 from core.analyses.head_effect import head_effect
-from core.analyses.head_importance import head_importance
 from core.analyses.head_false_induction import head_false_induction
+from core.analyses.head_importance import head_importance
 from core.analyses.head_overlap import head_overlap
 from core.analyses.head_ovqk import head_ovqk
 from core.analyses.head_patterns import head_patterns
@@ -172,6 +177,17 @@ ANALYSES: dict[str, Analysis] = {
     "neuron_texts": Analysis(
         neuron_texts, "One neuron's texts: strongest, weakest, every height between, and any."
     ),
+    "gallery": Analysis(
+        gallery, "How often every feature of a dictionary fires in a text, and how strongly."
+    ),
+    "feature_list": Analysis(
+        feature_list,
+        "Features of a dictionary, sorted, filtered and searched, with their peaks.",
+        lasting=False,
+    ),
+    "feature_attribution": Analysis(
+        feature_attribution, "Which features made this prediction, and whether ablation agrees."
+    ),
     "feature_lens": Analysis(
         feature_lens, "Which tokens features promote and suppress, beside random directions."
     ),
@@ -183,6 +199,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_map": Analysis(
         feature_map, "All features laid out by what they write, and how far to trust the picture."
+    ),
+    "feature_neighbours": Analysis(
+        feature_neighbours, "Which features are near one: by its rows, by firing with it; and which neurons."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(
@@ -201,6 +220,9 @@ ANALYSES: dict[str, Analysis] = {
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
     "dictionary_report": Analysis(
         dictionary_report, "How good dictionaries are: features a token, FVU, what they cost."
+    ),
+    "feature_label": Analysis(
+        feature_label, "What features respond to: rules from one half, scored on the other."
     ),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
     "domain_neurons": Analysis(
@@ -231,13 +253,13 @@ ANALYSES: dict[str, Analysis] = {
     "head_consistency": Analysis(
         head_consistency, "Does a head serve one concept, and do tasks need those that do?"
     ),
+    "head_false_induction": Analysis(
+        head_false_induction, "Which heads follow wrong examples, and what comes back without them."
+    ),
     "train_dictionary": Analysis(
         train_dictionary,
         "A sparse dictionary of a site trained on the spot, judged on text it has not seen.",
         lasting=False,
-    "head_false_induction": Analysis(
-        head_false_induction, "Which heads follow wrong examples, and what comes back without them."
-    ),
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -12,18 +12,23 @@ from core.results.dose import DoseResult
 from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
+from core.results.feature_attribution import FeatureAttribution
 from core.results.feature_concept import FeatureConcept
+from core.results.feature_label import FeatureLabel
 from core.results.feature_lens import FeatureLens
+from core.results.feature_list import FeatureList
 from core.results.feature_map import FeatureMap
+from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
+from core.results.gallery import Gallery
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
 from core.results.head_consistency import HeadConsistency
 from core.results.head_contexts import HeadContexts
 from core.results.head_effect import HeadEffect
-from core.results.head_importance import HeadImportance
 from core.results.head_false_induction import HeadFalseInduction
+from core.results.head_importance import HeadImportance
 from core.results.head_overlap import HeadOverlap
 from core.results.head_ovqk import HeadOvqk
 from core.results.head_patterns import HeadPatterns
@@ -73,6 +78,11 @@ RESULTS: dict[str, type[Result]] = {
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "feature_concept": FeatureConcept,
+    "feature_label": FeatureLabel,
+    "feature_neighbours": FeatureNeighbours,
+    "gallery": Gallery,
+    "feature_list": FeatureList,
+    "feature_attribution": FeatureAttribution,
     "feature_lens": FeatureLens,
     "feature_map": FeatureMap,
     "feature_texts": FeatureTexts,
@@ -81,9 +91,9 @@ RESULTS: dict[str, type[Result]] = {
     "head_composition": HeadComposition,
     "head_contexts": HeadContexts,
     "head_effect": HeadEffect,
+    "head_false_induction": HeadFalseInduction,
     "head_importance": HeadImportance,
     "head_ovqk": HeadOvqk,
-    "head_false_induction": HeadFalseInduction,
     "head_ranking": HeadRanking,
     "head_scores": HeadScores,
     "head_successor": HeadSuccessor,
