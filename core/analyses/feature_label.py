@@ -1,5 +1,6 @@
 """What is this feature, and how sure are we? Rules for one feature or for all, held out."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,14 @@ from core.analyses.label_rules import Best, Fired, Rules, shuffled
 from core.analyses.runs import Progress
 from core.corpus.chunks import WINDOW, contexts
 from core.corpus.readers import Corpus
+from core.galleries import labels
 from core.galleries.reading import FeatureGallery
-from core.galleries.rules import write_rules
 from core.galleries.text import GalleryText
 from core.models.loaded import Loaded
 from core.results.feature_label import LEVELS, FeatureLabel
 from core.spec.errors import Error
+
+log = logging.getLogger("eidoscope")
 
 LEAST_FIRES = 15  # in each half
 STRONG = 0.25  # of the largest value
@@ -59,25 +62,22 @@ def feature_label(
     rules = Rules(known, gallery.text.keep, gallery.text.token_half)
     found = labelled(gallery, rules, asked, progress, seed)
     if asked is None and not patterns:
-        write_rules(gallery, columns(found))
+        _keep(gallery, found)
     return found
 
 
-def columns(found: FeatureLabel) -> dict[str, Any]:
-    """What is kept of the labels of a whole dictionary, one entry per feature."""
-    n = range(len(found.feature))
-    return {
-        "label": [found.label(place) for place in n],
-        "rule": list(found.rule[0]),
-        "kind": list(found.kind[0]),
-        "f1": found.f1[0].astype("float32"),
-        "precision": found.precision[0].astype("float32"),
-        "recall": found.recall[0].astype("float32"),
-        "weighted_recall": found.weighted_recall[0].astype("float32"),
-        "control_f1": found.control_f1[0].astype("float32"),
-        "strong_rule": list(found.rule[1]),
-        "strong_f1": found.f1[1].astype("float32"),
-    }
+def _keep(gallery: FeatureGallery, found: FeatureLabel) -> None:
+    """The labels of a whole dictionary, where its cards and its list find them."""
+    kept = {}
+    for place in np.flatnonzero(np.isfinite(found.f1[0])).tolist():
+        text = found.label(place)
+        short = text if len(text) <= labels.MAX_LABEL else text[: labels.MAX_LABEL - 1] + "…"
+        scores = (float(found.f1[0, place]), float(found.control_f1[0, place]))
+        kept[place] = labels.Label(short, *scores, f"rule on {found.corpus}"[:80])
+    try:
+        labels.write_ruled(gallery.manifest.dictionary_fingerprint, kept)
+    except OSError as fault:
+        log.warning("the labels are not kept: %s", fault.strerror or fault)
 
 
 def labelled(

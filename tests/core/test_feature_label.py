@@ -16,8 +16,8 @@ from core.analyses.runs import Silent
 from core.corpus.chunks import Contexts, contexts
 from core.dictionaries.sparse import SparseDict
 from core.figures.table import caption, figure, title
+from core.galleries import labels
 from core.galleries import text as gallery_text
-from core.galleries.rules import read_rules
 from core.galleries.text import GalleryText
 from core.models.loaded import Loaded
 from core.models.tokens import pieces
@@ -246,10 +246,13 @@ def test_all_features_are_labelled_at_once_and_kept_with_the_gallery(embedded: L
     assert result.f1[0, 0] >= 0.95
     assert figure(result, view="all").data
     gallery = opened(m, Silent(), dictionary="planted", corpus=texts())
-    kept = read_rules(gallery)
-    assert kept is not None
-    assert kept["label"].tolist() == [result.label(n) for n in range(3)]
-    np.testing.assert_allclose(kept["f1"], result.f1[0], rtol=1e-6)
+    kept = labels.of("", gallery.manifest.dictionary_fingerprint)
+    assert 2 not in kept  # it never fires
+    assert kept[0].text == result.label(0)
+    assert kept[0].score == pytest.approx(result.f1[0, 0])
+    assert kept[0].chance == pytest.approx(result.control_f1[0, 0])
+    listed = api.run("feature_list", m, dictionary="planted", corpus=texts(), labelled=0.9)
+    assert {0} <= set(listed.feature.tolist()) <= set(kept)
     frame = result.to_frame()
     assert frame["label"].tolist()[2] == SILENT
 
