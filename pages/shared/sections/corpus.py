@@ -13,6 +13,7 @@ BUILT_IN = {
     "world": "generated, with planted concepts",
 }
 PASTED = "pasted"
+GONE = "The pasted text was left in another tab; paste it again under Own text."
 HELP = (
     "The text whose tokens are counted. Choose one, or type the path of a .txt, .jsonl (key "
     "“text”) or .parquet (column “text”) file; or paste your own under Own text."

@@ -37,7 +37,7 @@ def draw(view: View, site: Site, grace: float) -> None:
     corpus.draw()
     request = question(view, site)
     if request is None:
-        sentence("The pasted text was left in another tab; paste it again under Own text.", "info")
+        sentence(corpus.GONE, "info")
         return
     found = answer(request, key="plane", grace=grace, height=420, bulk=True)
     if not isinstance(found, NeuronPlane):
