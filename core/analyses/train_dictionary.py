@@ -16,6 +16,7 @@ from core.analyses.runs import Progress
 from core.analyses.site_stream import SiteStream, held_out
 from core.corpus.chunks import WINDOW, contexts
 from core.corpus.readers import Corpus
+from core.dictionaries import shelf
 from core.dictionaries.sparse import SparseDict
 from core.dictionaries.train.recipe import Recipe
 from core.dictionaries.train.saved import Saved, config_of
@@ -134,9 +135,13 @@ class _Training:
     def result(self) -> TrainDictionary:
         """Train what is left to train, and judge."""
         state = self.saved.state()
-        if state == "new" and self.saved.name in self.loaded.dictionaries:
-            raise Error(f"{self.loaded.name} has a dictionary {self.saved.name!r}; take another")
+        if state == "new" and self.saved.name in shelf.listed(self.loaded):
+            raise Error(
+                f"{self.loaded.name} has a dictionary {self.saved.name!r} already; take another "
+                "name="
+            )
         if state == "finished":
+            self._shelve()
             self.rows = [[row[name] for name in COLUMNS] for row in self.saved.log()]
             self.resumed_at = self.recipe.steps
             return self._judged(self._stored())
@@ -149,8 +154,10 @@ class _Training:
             self._train()
         except Cancelled:
             self._save(finished=False)
+            self._shelve()
             raise
         self._save(finished=True)
+        self._shelve()
         return self._judged(self._dictionary())
 
     def _train(self) -> None:
@@ -219,6 +226,15 @@ class _Training:
         dictionary = self._dictionary()
         log = [dict(zip(COLUMNS, row, strict=True)) for row in self.rows]
         self.saved.write(dictionary, self._config(dictionary), record, log, checkpoint)
+
+    def _shelve(self) -> None:
+        """Put it on the model's shelf under its name; one that was half done is put there anew."""
+        if not self.saved.record():
+            return  # stopped in front of the first step
+        entry = shelf.listed(self.loaded).get(self.saved.name)
+        if entry and entry.added and entry.path.resolve() == self.saved.folder.resolve():
+            shelf.remove(self.loaded, self.saved.name)
+        shelf.add(self.loaded, self.saved.folder, self.saved.name)
 
     def _config(self, dictionary: SparseDict) -> dict[str, Any]:
         window = max(len(one.ids) for one in self.stream.made.windows)

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from core.engine.apply import Moment
 from core.engine.forward import call, sources
-from core.engine.hooks import Plan, armed
+from core.engine.hooks import Plan, acting, armed
 from core.engine.loss import next_token_losses, refuse_without_next_tokens
 from core.engine.rows import Rows
 from core.engine.units import through
 from core.models.loaded import Loaded
 from core.spec.errors import Error
 from core.spec.interventions import Intervention
+from core.spec.site import Site
 
 T = TypeVar("T")
 
@@ -78,6 +79,30 @@ def head_gradients(
     shape = (rows.n, -1, loaded.n_heads, loaded.d_head)
     values = [seen[layer].detach().reshape(shape) for layer in layers]
     return values, [[each.reshape(shape) for each in one] for one in found], rest
+
+
+def site_gradients(
+    loaded: Loaded, rows: Rows, place: Site, act: Callable[[Tensor], Tensor], scores: Scores[T]
+) -> tuple[Tensor, list[Tensor], T]:
+    """The gradient of each score in what a whole site holds after `act` has changed it.
+
+    act [row, token, ...] to the same shape. Returns the changed values, a gradient of that shape by
+    score, and what `scores` hands back. The graph begins at the site: nothing in front of it takes
+    part, and the weights keep no gradient.
+    """
+    _refuse_weights_elsewhere(loaded)
+    seen: list[Tensor] = []
+
+    def keep(values: Tensor) -> Tensor:
+        with torch.no_grad():
+            new = act(values.detach())
+        seen.append(new.detach().requires_grad_())
+        return seen[-1]
+
+    with acting(loaded, rows, {place: keep}), torch.enable_grad():
+        wanted, rest = scores(call(loaded, rows).logits)
+        found = [torch.autograd.grad(score, seen[0], retain_graph=True)[0] for score in wanted]
+    return seen[0].detach(), found, rest
 
 
 def _kept(seen: dict[int, Tensor], layer: int) -> Callable[[Tensor], Tensor]:

@@ -16,6 +16,8 @@ from core.analyses.dictionary_exam import pca
 from core.analyses.runs import Silent
 from core.analyses.site_stream import SiteStream, held_out
 from core.corpus.chunks import contexts
+from core.dictionaries import shelf
+from core.dictionaries.train.recipe import ARCHITECTURES
 from core.dictionaries.train.saved import Saved
 from core.figures.table import caption, figure, title
 from core.figures.theme import Look
@@ -112,13 +114,14 @@ def test_work_that_is_stopped_leaves_a_dictionary_and_goes_on_to_the_same_bits(
     assert np.isnan(stops.shown[0].final_fvu).all()  # type: ignore[attr-defined]
     assert "step 5 of 12" in title(stops.shown[-1])
     assert "controls follow" in caption(stops.shown[-1])
+    assert shelf.of(stories.dictionaries, "own").n_features == 96
     again = train(stories)
     assert again.resumed_at == 7
     for name, value in weights().items():
         assert torch.equal(value, wanted[name]), name
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
-    assert not (folder / "checkpoint.safetensors").exists()
+    assert not (folder / "checkpoint.state").exists()
     assert len((folder / "train_log.jsonl").read_text().splitlines()) == len(whole.step)
 
 
@@ -135,7 +138,7 @@ def test_a_finished_dictionary_is_judged_again_without_training(
 def test_a_damaged_checkpoint_begins_anew(stories: Loaded) -> None:
     with pytest.raises(Cancelled):
         train(stories, Stops(7))
-    path = home.home() / "dictionaries/own/checkpoint.safetensors"
+    path = home.home() / "dictionaries/own/checkpoint.state"
     path.write_bytes(path.read_bytes()[:100])
     assert train(stories).resumed_at == 0
 
@@ -220,6 +223,19 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(Error, match=words):
         train(stories, **change)
+
+
+def test_it_is_on_the_shelf_at_once_and_our_own_reader_gives_equal_codes(stories: Loaded) -> None:
+    stories.dictionaries.forget("own")  # type: ignore[attr-defined]
+    for architecture in ARCHITECTURES:
+        train(stories, architecture=architecture, name=architecture)
+        read = shelf.of(stories.dictionaries, architecture)
+        own = Saved(architecture, "").dictionary(site(SITE), 4)
+        x = torch.randn(50, 64, generator=torch.Generator().manual_seed(0)) * 5
+        torch.testing.assert_close(read.encode(x), own.encode(x))
+        torch.testing.assert_close(read.reconstructed(x), own.reconstructed(x))
+        assert (read.site, read.out_site) == (site(SITE), site(SITE))
+        assert read.lengths.numpy() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_name_is_taken_once(stories: Loaded) -> None:

@@ -1,7 +1,7 @@
 """A dictionary's folder while it is trained: usable at every checkpoint, in the layout of SAELens.
 
 cfg.json and sae_weights.safetensors are what others open; training.json says how it was trained
-and how far, train_log.jsonl holds the curves, checkpoint.safetensors what going on needs.
+and how far, train_log.jsonl holds the curves, checkpoint.state what going on needs.
 """
 
 import json
@@ -26,7 +26,8 @@ from kernels.feature_topk import Activation
 
 FOLDER = "dictionaries"  # below $EIDOSCOPE_HOME
 CONFIG, WEIGHTS, RECORD = "cfg.json", "sae_weights.safetensors", "training.json"
-LOG, CHECKPOINT = "train_log.jsonl", "checkpoint.safetensors"
+# The checkpoint holds safetensors too, under a name that no reader of dictionaries takes.
+LOG, CHECKPOINT = "train_log.jsonl", "checkpoint.state"
 # TransformerLens' names of sites; where it has none, our own name is kept.
 HOOKS = {
     "resid_pre": "hook_resid_pre",
