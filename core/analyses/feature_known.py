@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.dictionaries.sparse import SparseDict
+from core.galleries import labels, layout
+from core.galleries.reading import FeatureGallery, read
 from core.models.loaded import Loaded
+from core.spec.errors import Error
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,35 @@ class Known:
         return value.astype("float32")
 
 
-def known(loaded: Loaded, dictionary: SparseDict) -> Known:
-    """What is known without a new pass over a corpus."""
-    held = loaded.memo.get(("feature", dictionary.name, "known"))
-    return held[1] if held is not None and held[0] is dictionary else Known()
+def known(loaded: Loaded, dictionary: SparseDict, gallery: str = "") -> Known:
+    """What is known without a new pass over a corpus: labels, and the numbers of the gallery of
+    that key; without a key, of the one made last.
+    """
+    fingerprint = layout.dictionary_fingerprint(dictionary)
+    texts = {
+        feature: label.text
+        for feature, label in labels.of(dictionary.about.path, fingerprint).items()
+        if label.text
+    }
+    found = _gallery(loaded, fingerprint, gallery)
+    if found is None:
+        return Known(labels=texts)
+    return Known(found.manifest.corpus, found.n_tokens, found.max, found.density, texts)
+
+
+def _gallery(loaded: Loaded, fingerprint: str, key: str) -> FeatureGallery | None:
+    held: dict[object, FeatureGallery] = loaded.memo.get("feature_galleries", {})
+    shipped: dict[object, FeatureGallery] = loaded.memo.get("shipped_galleries", {})
+    for one in reversed([*shipped.values(), *held.values()]):
+        own = one.manifest
+        if own.dictionary_fingerprint == fingerprint and (
+            one.key == key if key else not own.changes
+        ):
+            return one
+    if not key or not key.isalnum() or not (layout.root() / key).is_dir():
+        return None
+    try:
+        found = read(layout.root() / key)
+    except Error:
+        return None
+    return found if found.manifest.dictionary_fingerprint == fingerprint else None

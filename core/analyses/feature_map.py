@@ -44,6 +44,7 @@ def feature_map(
     n_neighbours: int = N_NEIGHBOURS,
     n_groups: int = 24,
     n_points: int = MOST_POINTS,
+    gallery: str = "",
     seed: int = 0,
 ) -> FeatureMap:
     """Features in the plane: rows of length 1, exact nearest neighbours by cosine, UMAP's
@@ -52,12 +53,13 @@ def feature_map(
     by        "decoder": what features write; "encoder": what they read
     method    "neighbours", or "pca" for the first two principal components alone
     n_points  a larger dictionary is thinned to that many, drawn with the seed
+    gallery   key of the gallery that densities are taken from; without it the one made last
     Groups are k-means by cosine in all dimensions, not in the picture.
     """
     found = opened_dictionary(loaded, dictionary)
     _check(by, method, n_neighbours, n_groups, n_points, found)
     with loaded.busy():
-        about = known(loaded, found)
+        about = known(loaded, found, gallery)
         chosen = _chosen(found, n_points, seed)
         rows = (unit_rows if by == "decoder" else unit_columns)(found, chosen)
         k = min(n_neighbours, len(rows) - 1)

@@ -36,12 +36,14 @@ def feature_texts(
     feature: int | None = None,
     k: int = 8,
     interventions: Sequence[Change] = (),
+    gallery: str = "",
     seed: int = 0,
 ) -> FeatureTexts:
     """The k strongest features of every token by written length, L0 and the error of each token.
 
     feature  also this feature's value at every token, and that of the three whose decoder rows
              are most like its own
+    gallery  key of the gallery that maxima are taken from; without it the one made last
     Control: the error with every token's activations given to features drawn at random.
     """
     found = opened_dictionary(loaded, dictionary)
@@ -58,7 +60,7 @@ def feature_texts(
         progress.step(number / len(ids), f"text {number + 1} of {len(ids)}")
         parts.append(seen(loaded, progress, found, [one], change=interventions))
     keep = [counted(loaded, one) for one in ids]
-    about = known(loaded, found)
+    about = known(loaded, found, gallery)
     width = max(map(len, ids))
     errors = [
         _errors(found, part, mean, marks, seed) for part, marks in zip(parts, keep, strict=True)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 MIN_DISTANCE = 0.05
-EPOCHS = 200
+EPOCHS, LARGE, FEWER_EPOCHS = 400, 5_000, 200  # the last for more points than LARGE
 NEGATIVE = 5  # pushes a point takes for each edge of its own
 STEP = 4.0  # longest move of one force
 TILE = 16_000_000  # similarities held at once
@@ -53,7 +53,7 @@ def laid_out(
     distance: Float[Tensor, "point k"],
     start: Float[Tensor, "point 2"],
     *,
-    epochs: int = EPOCHS,
+    epochs: int = 0,
     seed: int = 0,
     tell: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "point 2"]:
@@ -61,6 +61,7 @@ def laid_out(
     head, tail, weight = _edges(near, distance)
     a, b = _curve(MIN_DISTANCE)
     n = len(near)
+    epochs = epochs or (EPOCHS if n <= LARGE else FEWER_EPOCHS)
     generator = torch.Generator().manual_seed(seed)
     place = start.float().cpu()
     place = 10 * (place - place.mean(0)) / place.abs().max().clamp_min(1e-12)
@@ -72,6 +73,8 @@ def laid_out(
         # An edge of weight w is drawn in a share w of the epochs, as in UMAP.
         drawn = torch.rand(len(head), generator=generator) < weight
         one, other = head[drawn], tail[drawn]
+        turned = torch.rand(len(one), generator=generator) < 0.5  # either end is pushed too
+        one, other = torch.where(turned, other, one), torch.where(turned, one, other)
         pull = _pull(place[one] - place[other], a, b)
         move = torch.zeros_like(place)
         move.index_add_(0, one, pull).index_add_(0, other, -pull)

@@ -54,8 +54,8 @@ def together(gallery: FeatureGallery, feature: int) -> Together:
         )
         pearson = _pearson(gallery, feature, product)
     pearson[(count < LEAST_PEARSON) | (own < LEAST_PEARSON)] = np.nan
-    made = (np.where(enough, part, np.nan) for part in (jaccard, apart, lift))
-    return Together(n, count, own, both, *made, pearson)
+    jaccard, phi, lift = (np.where(enough, part, np.nan) for part in (jaccard, apart, lift))
+    return Together(n, count, own, both, jaccard, phi, lift, pearson)
 
 
 def _pearson(gallery: FeatureGallery, feature: int, product: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core import api
-from core.dictionaries.sparse import Norm
+from core.dictionaries.sparse import Norm, SparseDict
 from core.models.loaded import Loaded
 from kernels.feature_topk import Activation
 from tests.core.feature_models import carrying, dictionary
@@ -59,25 +59,28 @@ def test_a_dictionary_that_is_the_identity_leaves_nothing_out(llama: Loaded) -> 
     assert len(result.listed) == 0
 
 
+@pytest.mark.parametrize(
+    ("out", "norm"), [("L1.resid_pre", Norm("rms")), ("L1.mlp_out", Norm("scale", 0.5))]
+)
 def test_error_is_measured_behind_norm_skip_and_at_the_place_that_is_written(
-    llama: Loaded,
+    llama: Loaded, out: str, norm: Norm
 ) -> None:
-    at, out = "L1.resid_pre", "L1.mlp_out"
+    at = "L1.resid_pre"
     skip = torch.randn(llama.d_model, llama.d_model, generator=torch.Generator().manual_seed(1))
-    made = dictionary(llama, at, out=out, norm=Norm("rms"), W_skip=0.1 * skip)
-    result = asked(carrying(llama, made))
+    made = dictionary(llama, at, out=out, norm=norm, W_skip=0.1 * skip)
     seen = api.trace(llama, TEXT, [at, out])
     x, y = torch.tensor(seen[at]), torch.tensor(seen[out])
-    size = x.norm(dim=1, keepdim=True) / llama.d_model**0.5
-    f = torch.relu(x / size @ made.W_enc + made.b_enc)
-    guess = (f @ made.W_dec + made.b_out + (x / size) @ made.W_skip) * size
-    missed = (y - guess).square().sum(1)
-    ratio = result.error[0] / missed.numpy()
-    # The distance from the mean is the only other factor: the same ratio as without features.
-    without = asked(carrying(llama, replace(made, b_enc=made.b_enc - 1e6)))
-    guess = (made.b_out + (x / size) @ made.W_skip) * size
-    again = without.error[0] / (y - guess).square().sum(1).numpy()
-    np.testing.assert_allclose(ratio, again, rtol=1e-3)
+    size = x.norm(dim=1, keepdim=True) / llama.d_model**0.5 if norm.kind == "rms" else 2.0
+
+    def missed(own: SparseDict) -> np.ndarray:
+        f = torch.relu(x / size @ own.W_enc + own.b_enc)
+        guess = (f @ own.W_dec + own.b_out + (x / size) @ own.W_skip) * size
+        return (y - guess).square().sum(1).numpy()
+
+    # The distance from the mean is the only other factor, and no feature changes that.
+    silent = replace(made, b_enc=made.b_enc - 1e6)
+    ratios = [asked(carrying(llama, own)).error[0] / missed(own) for own in (made, silent)]
+    np.testing.assert_allclose(ratios[0], ratios[1], rtol=1e-3)
 
 
 def test_heat_follows_a_feature_and_the_three_that_write_most_alike(llama: Loaded) -> None:
