@@ -9,6 +9,8 @@ from pages.shared.sections import (
     corpus,
     head_card,
     head_causes,
+    head_compare,
+    head_contexts,
     head_corpus,
     head_map,
     head_pairs,
@@ -18,6 +20,7 @@ from pages.shared.sections import (
     head_table,
     head_tasks,
     head_tokens,
+    head_types,
     prompt,
 )
 from pages.shared.sections.head_scores import Atlas
@@ -30,14 +33,19 @@ LOOKED = {
     "causes": "What heads cause",
     "ranking": "Which matter",
     "tokens": "Reads and writes",
+    "contexts": "Where most",
+    "compare": "Compare",
     "texts": "Over texts",
     "pairs": "Works with",
+    "types": "Types",
     "tasks": "Tasks",
 }
 CONTINUED = ("texts", "tasks")  # about the loss of the next token
 NEEDS = {
     "pattern": PATTERNS,
     "causes": PREDICTIONS,
+    "contexts": PATTERNS,
+    "compare": PATTERNS,
     "texts": TEXT,
     "ranking": PREDICTIONS,
     "tasks": TEXT,
@@ -86,8 +94,13 @@ def more(view: View, atlas: Atlas, at: tuple[int, int], patience: Patience) -> N
         case "causes":
             head_causes.draw(view, atlas, site, patience.left())
         case "tokens":
-            causes = head_card.effect_words(atlas, at) if atlas.effect else ""
-            head_tokens.draw(view, site, causes, patience.left())
+            head_tokens.draw(view, site, head_card.causes(atlas, at), patience.left())
+        case "contexts":
+            head_contexts.draw(view, site, head_card.causes(atlas, at), patience.left())
+        case "compare":
+            head_compare.draw(view, atlas, at, patience.left())
+        case "types":
+            head_types.draw(view, at, patience.left())
         case "ranking":
             head_ranking.draw(view, patience.left())
         case "tasks":

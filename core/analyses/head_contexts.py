@@ -13,7 +13,7 @@ from core.corpus.readers import Corpus
 from core.engine.forward import run
 from core.engine.rows import rows
 from core.models.loaded import Loaded
-from core.models.tokens import pieces
+from core.models.tokens import pieces, special
 from core.results.head_contexts import BINS, RELATIONS, HeadContexts
 from core.spec.errors import Error
 from core.spec.interventions import Change
@@ -265,7 +265,7 @@ def _texts(loaded: Loaded, made: Contexts, pairs: Pairs, shown: Sequence[Shown])
     return {
         "group": tuple(entry.group for entry in shown),
         "tokens": tuple(pieces(loaded, window.ids) for window in windows),
-        "special": tuple(tuple(not counts for counts in window.keep) for window in windows),
+        "special": tuple(special(loaded, window.ids) for window in windows),
         "context": pairs.context[places],
         "document": np.array([window.document for window in windows], dtype=np.int64),
         "query": pairs.query[places],

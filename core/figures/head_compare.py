@@ -60,6 +60,20 @@ def title(result: HeadCompare) -> str:
     )
 
 
+def together(result: HeadCompare) -> str:
+    """Whether one stands in for the other, beside what random changes do, in words."""
+    own, control = result.together
+    if abs(own) <= abs(control):
+        return "Together they cost what each costs alone, as far as random changes tell."
+    beside = f"{number(abs(own))} nats {{}} than the sum of each (control {number(abs(control))})"
+    if own > 0:
+        return f"Together they cost {beside.format('more')}: one stands in for the other."
+    return (
+        f"Together they cost {beside.format('less')}: what one does passes through the other, or "
+        "little is left to lose."
+    )
+
+
 def caption(result: HeadCompare) -> str:
     """The controls and the sample, in words."""
     beside = "no other head in their layers to compare with"

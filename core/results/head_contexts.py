@@ -44,7 +44,7 @@ class HeadContexts(Result):
     sites: tuple[str, ...]  # of the changes in place
     group: tuple[str, ...]  # of each shown pair
     tokens: tuple[tuple[str, ...], ...]  # [shown][token]
-    special: tuple[tuple[bool, ...], ...]  # [shown][token] neither query nor key
+    special: tuple[tuple[bool, ...], ...]  # [shown][token]
     n_listed: int
     relations: tuple[str, ...]  # of RELATIONS, those that can be in this model
     largest: float  # of all weights

@@ -15,12 +15,16 @@ from core.figures.wording import number, visible
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A stretch of text with the unit's values; `peak` is the token it is shown for."""
+    """A stretch of text with the unit's values; `peak` is the token it is shown for.
+
+    `marked` is another token that belongs to it: with dashes around it.
+    """
 
     tokens: tuple[str, ...]
     values: tuple[float, ...]  # [token] activation units, signed
     peak: int  # index into `tokens`
     source: str = ""  # where the text is from, plain text
+    marked: int | None = None  # index into `tokens`
 
 
 _JS = r"""
@@ -46,11 +50,12 @@ export default function (component) {
     use.onclick = () => setTriggerValue("use", i);
     const text = part(item, "div", "text");
     row.tokens.forEach((token, at) => {
-      const span = part(text, "span", at === row.peak ? "peak" : "", token);
+      const kind = (at === row.peak ? "peak " : "") + (at === row.marked ? "marked" : "");
+      const span = part(text, "span", kind.trim(), token);
       const v = row.values[at], share = Math.min(1, Math.abs(v) / data.limit);
       span.title = `${digits(v)}${data.unit}`;
       if (share > 0.03) {
-        const hue = v < 0 ? "--role-low" : "--role-high";
+        const hue = !data.signed ? "--role-weight" : v < 0 ? "--role-low" : "--role-high";
         span.style.background =
           `color-mix(in oklab, var(${hue}) ${(share * 60).toFixed(0)}%, transparent)`;
       }
@@ -84,6 +89,8 @@ li:last-child { border-bottom: 0; }
 }
 .text span { border-radius: 3px; padding: 1px 0; unicode-bidi: isolate; }
 .text .peak { outline: 1.5px solid var(--st-text-color); outline-offset: -1px; }
+.text .marked { outline: 1.5px dashed var(--st-text-color); outline-offset: -1px; }
+.text .peak.marked { outline-style: double; outline-width: 3px; }
 .source { font: 0.75rem/1.4 var(--st-font); color: var(--role-muted); white-space: nowrap; }
 @container (max-width: 480px) { .source { display: none; } }
 """
@@ -99,9 +106,10 @@ def contexts(
     label: str,
     limit: float,
     unit: str = "",
+    signed: bool = True,
     on_use: Callable[[int], None] | None = None,
 ) -> None:
-    """Texts one below the other; colour is value / `limit`, the sign chooses the hue.
+    """Texts one below the other; colour is value / `limit`, where `signed` its sign the hue.
 
     `on_use(row)` when a text is chosen by its number at the left; None: nothing can be chosen.
     """
@@ -117,19 +125,21 @@ def contexts(
             "label": label,
             "limit": float(limit) or 1.0,
             "unit": f" {unit}" if unit else "",
+            "signed": signed,
             "usable": on_use is not None,
-            "rows": [_row(row) for row in rows],
+            "rows": [_row(row, signed) for row in rows],
         },
         on_use_change=relay,
     )
 
 
-def _row(row: Context) -> dict[str, Any]:
+def _row(row: Context, signed: bool) -> dict[str, Any]:
     return {
-        "value": number(row.values[row.peak], sign=True),
+        "value": number(row.values[row.peak], sign=signed),
         "tokens": [_spaced(piece) for piece in row.tokens],
         "values": [round(float(v), 5) for v in row.values],
         "peak": row.peak,
+        "marked": row.marked,
         "source": row.source,
     }
 

@@ -113,7 +113,8 @@ def _beginning(widget: str, args: tuple[Any, ...], first: Any) -> dict[str, Any]
     if widget == "selectbox":
         choices = list(args[0])
         return {"index": choices.index(first) if first in choices else None}
-    return {"default" if widget == "segmented_control" else "value": first}
+    several = ("segmented_control", "multiselect")
+    return {"default" if widget in several else "value": first}
 
 
 def _tell(key: str, version: int, then: Callable[[Any], None]) -> None:

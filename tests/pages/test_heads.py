@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.figures.head_atlas import Score, agreement
@@ -26,9 +25,7 @@ small = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def own_answers() -> None:
-    st.cache_resource.clear()  # every visitor of a test run has the same session id
+pytestmark = pytest.mark.usefixtures("kept_answers")  # what one asked the next need not compute
 
 
 def opened(

@@ -36,8 +36,8 @@ def draw(view: View, atlas: Atlas, at: tuple[int, int]) -> None:
     site = Site(at[0], "head", at[1], stack=view.stack)
     with framed(f"{site}", HELP, key="head_card"):
         _buttons(atlas, site)
-        if atlas.effect:
-            st.html(f'<div class="eido-line">{html.escape(effect_words(atlas, at))}</div>')
+        if words := causes(atlas, at):
+            st.html(f'<div class="eido-line">{html.escape(words)}</div>')
         if atlas.heads:
             st.html(f'<div class="eido-line">{html.escape(_roles(atlas.heads, at))}</div>')
         if heads := atlas.heads:
@@ -49,10 +49,14 @@ def draw(view: View, atlas: Atlas, at: tuple[int, int]) -> None:
             )
 
 
-def effect_words(atlas: Atlas, at: tuple[int, int]) -> str:
-    """What the answer loses without the head, beside the control: to stand by its attention."""
+def causes(atlas: Atlas, at: tuple[int, int]) -> str:
+    """What the answer loses without the head, beside the control: to stand by its attention.
+
+    "" while it is not known.
+    """
     found = atlas.effect
-    assert found is not None
+    if found is None:
+        return ""
     score = atlas.scores["effect"]
     repair = float(found.repair[at])
     repaired = f"; {repair:.0%} of it is made good by later layers" if 0 <= repair <= 1 else ""
@@ -101,10 +105,24 @@ def _buttons(atlas: Atlas, site: Site) -> None:
             on_click=state.attempt,
             args=(tray.add, Ablate(site, "mean")),
         )
+        st.button(
+            "compare",
+            key="head_compare",
+            shortcut="b",
+            help="Hold it as the second head, and choose another beside it (key b)",
+            on_click=state.attempt,
+            args=(_compare, site),
+        )
         st.page_link(
             entry("steer").path, label="open in Steer", icon=entry("steer").icon,
             query_params=state.query(),
         )  # fmt: skip
+
+
+def _compare(site: Site) -> None:
+    """Hold this head; the next one chosen stands beside it."""
+    for name, value in (("other", str(site)), ("picks", "head"), ("looked", "compare")):
+        state.choose(name, value)
 
 
 def _select(layer: int, head: int) -> None:

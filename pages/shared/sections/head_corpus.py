@@ -3,6 +3,7 @@
 from core.figures import head_importance as drawing
 from core.results.head_importance import HeadImportance
 from core.spec.request import Request, ask
+from pages.shared import state
 from pages.shared.notices import sentence
 from pages.shared.panels import answer, panel
 from pages.shared.sections import corpus, head_map
@@ -18,8 +19,18 @@ HELP = (
 WINDOW, CONTEXTS, EXACT, SAMPLES = 128, 32, 4, 2
 
 
-def question(view: View) -> Request | None:
+def corpus_or_sentence() -> str | tuple[str, ...] | None:
+    """The text, with the choice of it, unless the map's own stands above; None: it is said why."""
+    if state.workspace().choice("scored") != "corpus":
+        corpus.draw()
     text = corpus.chosen()
+    if text is None:
+        sentence("The pasted text was left in another tab; paste it again under Own text.", "info")
+    return text
+
+
+def question(view: View) -> Request | None:
+    text = corpus_or_sentence()
     if text is None:
         return None
     return ask(
@@ -29,10 +40,8 @@ def question(view: View) -> Request | None:
 
 
 def draw(view: View, at: tuple[int, int], grace: float) -> None:
-    corpus.draw()
     request = question(view)
     if request is None:
-        sentence("The pasted text was left in another tab; paste it again under Own text.", "info")
         return
     found = answer(request, key="importance", grace=grace, height=260, bulk=True)
     if isinstance(found, HeadImportance):

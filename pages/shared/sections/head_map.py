@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.figures import head_atlas as drawing
 from core.figures import head_scores as weight_drawing
+from core.figures import head_types as type_drawing
 from core.figures.head_atlas import Score
 from core.figures.wording import count, number
 from core.results.base import Result
@@ -21,12 +22,13 @@ from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
-from pages.shared.sections.head_scores import EFFECTS, ROLE, Atlas
+from pages.shared.sections.head_scores import EFFECTS, ROLE, STAGE, Atlas
 from pages.shared.sections.view import PATTERNS, PREDICTIONS, View, as_code
 
 HELP = (
     "A row a layer, a column a head. Role: the rule that a head exceeds by the largest factor; it "
-    "says what the head looks at, not what it causes. Every other score stands beside its control: "
+    "says what the head looks at, not what it causes. Stage: the same for the four stages of a "
+    "survey of head types, which takes some seconds. Every other score stands beside its control: "
     "of attention to certain tokens, as many random ones; of effects, the stream moved as far in a "
     "random direction. Click a cell, or use the arrow keys and Enter."
 )
@@ -37,7 +39,7 @@ def choice(view: View, atlas: Atlas, *, name: str, label: str, role: bool) -> st
     names: dict[str, str] = {}
     if not view.missing(PATTERNS):
         kinds = atlas.heads.kinds if atlas.heads else KINDS
-        names = ({ROLE: "best role"} if role else {}) | {
+        names = ({ROLE: "best role", STAGE: "stage of the best type"} if role else {}) | {
             kind: kind.replace("_", " ") for kind in kinds
         }
     if not view.missing(PREDICTIONS):
@@ -62,7 +64,7 @@ def selected(atlas: Atlas) -> tuple[int, int] | None:
     shown = state.workspace().choice("heads")
     if shown in atlas.scores:
         return atlas.scores[shown].strongest()
-    if shown == ROLE or not atlas.waiting:
+    if shown in (ROLE, STAGE) or not atlas.waiting:
         return next(iter(atlas.scores.values())).strongest()
     return None
 
@@ -75,6 +77,10 @@ def draw(atlas: Atlas, shown: str, picked: tuple[int, int] | None) -> None:
         found: Result = atlas.heads
         fig, words = drawn(drawing.roles, atlas.heads), drawing.roles_title(atlas.heads)
         caption = "; ".join([sample(atlas.heads), *atlas.heads.notes])
+    elif shown == STAGE and atlas.types:
+        found = atlas.types
+        fig, words = drawn(type_drawing.figure, found, view="stages"), type_drawing.title(found)
+        caption = "; ".join([type_drawing.caption(found), *found.notes])
     elif shown in atlas.scores:
         score, found = atlas.scores[shown], atlas.source(shown)
         fig, words, caption = (
@@ -107,8 +113,13 @@ def _framed(
 
 
 def choose(cell: Sequence[int]) -> None:
-    """Select the head of a cell [layer, head]."""
-    state.select(layer=int(cell[0]), head=int(cell[1]))
+    """Select the head of a cell [layer, head]; while two are compared, the one asked for."""
+    layer, head = int(cell[0]), int(cell[1])
+    work = state.workspace()
+    if (work.choice("looked"), work.choice("picks")) == ("compare", "other"):
+        state.choose("other", f"L{layer}.head[{head}]")
+    else:
+        state.select(layer=layer, head=head)
 
 
 def about(found: Result, score: Score) -> str:

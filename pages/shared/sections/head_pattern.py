@@ -10,7 +10,7 @@ from pages.shared.panels import answer, panel
 from pages.shared.sections import head_tiles, pattern
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
-from pages.shared.sections.head_card import effect_words
+from pages.shared.sections.head_card import causes
 from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.view import PREDICTIONS, View, as_code
 
@@ -38,8 +38,7 @@ def draw(view: View, atlas: Atlas, at: tuple[int, int], grace: float) -> None:
     found = answer(request, key="pattern", grace=grace, height=200)
     if not isinstance(found, AttentionResult):
         return
-    causes = effect_words(atlas, at) if atlas.effect else ""
-    with framed(f"Attention of {site}", HELP, key="pattern", shows=causes):
+    with framed(f"Attention of {site}", HELP, key="pattern", shows=causes(atlas, at)):
         pattern.draw(found, view.token, key="pattern", label=f"Attention of {site}")
         words = pattern_drawing.looks(found, view.token)
         foot(found, words, key="pattern", python=as_code(request))

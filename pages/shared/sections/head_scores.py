@@ -13,6 +13,7 @@ from core.results.base import Result
 from core.results.head_effect import HeadEffect
 from core.results.head_scores import KINDS as WEIGHT_KINDS
 from core.results.head_scores import HeadScores
+from core.results.head_types import HeadTypes
 from core.results.heads import Heads
 from core.spec.request import Request, ask
 from pages.shared import state
@@ -21,7 +22,7 @@ from pages.shared.panels import answer, asked
 from pages.shared.sections import corpus
 from pages.shared.sections.view import PATTERNS, PREDICTIONS, View
 
-ROLE = "role"
+ROLE, STAGE = "role", "stage"
 SCORED = {"repeated": "repeated random tokens", "prompt": "the prompt", "corpus": "a text corpus"}
 SCORED_HELP = (
     "Repeated random tokens hold no meaning: what a head does there it does by position and "
@@ -45,6 +46,7 @@ class Atlas:
     heads: Heads | None = None
     effect: HeadEffect | None = None
     weights: HeadScores | None = None
+    types: HeadTypes | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)  # by the name of the analysis
     waiting: bool = False  # something more is being worked out
@@ -81,6 +83,12 @@ def effect_question(view: View) -> Request:
 
 def weights_question(view: View) -> Request:
     return ask("head_scores", view.model, seed=view.seed, stack=view.stack, **view.against)
+
+
+def types_question(view: View) -> Request | None:
+    """What every head may be called; None when the pasted text is not in this tab."""
+    text = corpus.chosen()
+    return None if text is None else ask("head_types", view.model, corpus=text, seed=view.seed)
 
 
 def wanted() -> set[str]:
@@ -120,6 +128,8 @@ def gathered(view: View, grace: float) -> Atlas:
         sentence("The pasted text was left in another tab; paste it again under Own text.", "info")
     if wanted() & set(WEIGHTS):
         _add(atlas, weights_question(view), grace)
+    if STAGE in wanted() and (types := types_question(view)):
+        _add(atlas, types, grace)
     return atlas
 
 
@@ -135,6 +145,8 @@ def _add(atlas: Atlas, request: Request, grace: float) -> None:
     elif isinstance(found, HeadScores):
         atlas.weights = found
         atlas.scores |= {kind: weight_drawing.score(found, kind) for kind in WEIGHTS}
+    elif isinstance(found, HeadTypes):
+        atlas.types = found
     elif isinstance(found, Heads):
         atlas.heads = found
         atlas.scores |= _of_heads(found)

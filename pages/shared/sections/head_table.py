@@ -13,7 +13,7 @@ from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
 from pages.shared.sections import head_map
 from pages.shared.sections.framed import framed
-from pages.shared.sections.head_scores import ROLE, Atlas
+from pages.shared.sections.head_scores import ROLE, STAGE, Atlas
 from pages.shared.sections.view import View
 
 HEIGHT = 330
@@ -28,7 +28,7 @@ def across(atlas: Atlas, shown: str) -> Score | None:
     """The score of the map; beside roles the first score of what heads look at."""
     if shown in atlas.scores:
         return atlas.scores[shown]
-    if shown == ROLE and atlas.heads:
+    if shown in (ROLE, STAGE) and atlas.heads:
         return atlas.scores[_commonest(atlas)]
     return None
 
@@ -70,7 +70,7 @@ def plane(view: View, atlas: Atlas, shown: str, picked: tuple[int, int]) -> None
 
 def _pick(shape: tuple[int, ...], index: int) -> None:
     if 0 <= index < shape[0] * shape[1]:
-        state.select(layer=index // shape[1], head=index % shape[1])
+        head_map.choose((index // shape[1], index % shape[1]))
 
 
 def table(atlas: Atlas, shown: str) -> None:
@@ -94,8 +94,7 @@ def table(atlas: Atlas, shown: str) -> None:
     def choose() -> None:
         rows = st.session_state["head_table"].selection.rows
         if rows and rows[0] < len(places):
-            layer, head = places[rows[0]]
-            state.select(layer=layer, head=head)
+            head_map.choose(places[rows[0]])
 
     st.dataframe(
         pd.DataFrame(columns),

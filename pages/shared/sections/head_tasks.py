@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import streamlit as st
 
-from core.figures import massive_values, retrieval, sharding
+from core.figures import head_consistency, head_overlap, massive_values, retrieval, sharding
 from core.results.base import Result
 from core.spec.request import Request, ask
+from core.spec.task_packs import TASK_PACKS
 from pages.shared import state
+from pages.shared.notices import sentence
 from pages.shared.panels import panel
 from pages.shared.sections import head_map
 from pages.shared.sections.begun import begun
@@ -55,11 +58,50 @@ TASKS = {
         massive_values,
         {"channels": "channels", "layers": "by layer", "tasks": "tasks"},
     ),
+    "head_overlap": Task(
+        "Shared by tasks",
+        "Every head is ablated on cases of each task, one at a time; a task's set are the heads it "
+        "loses most without. Which heads do two tasks share beyond chance, and what breaks, on "
+        "other cases, when those are silent together? Control: as many random other heads.",
+        head_overlap,
+        {"effects": "head by head", "overlap": "what they share", "silent": "what breaks"},
+    ),
+    "head_consistency": Task(
+        "One concept",
+        "Does a head serve one concept? Its five strongest channels against lists of words, by its "
+        "weights: how many belong to one and the same list. Control: random circuits, which often "
+        "score too. Then tasks are tried without the most consistent heads, and without others.",
+        head_consistency,
+        {"heads": "heads", "pruned": "tasks without them"},
+        ("heads",),
+    ),
 }  # fmt: skip
 
 
+FIRST = ("repeated_tokens", "successions")  # tasks whose heads are compared at first
+
+
 def question(view: View, name: str) -> Request:
-    return ask(name, view.model, seed=view.seed)
+    options: dict[str, Any] = {"tasks": tuple(tried())} if name == "head_overlap" else {}
+    return ask(name, view.model, seed=view.seed, **options)
+
+
+def tried() -> list[str]:
+    """The tasks whose heads are compared, those of the link that there are."""
+    names = state.workspace().choice("tried").split(",")
+    return [name for name in TASK_PACKS if name in names] or list(FIRST)
+
+
+def _choose_tasks() -> bool:
+    """The choice of two tasks or more; False, with a sentence, while there are fewer."""
+    state.field(
+        st.multiselect, "Tasks", list(TASK_PACKS), key="tried", value=tried(),
+        then=lambda names: state.choose("tried", ",".join(names)),
+        format_func=lambda name: f"{name.replace('_', ' ')}: {TASK_PACKS[name]}",
+    )  # fmt: skip
+    if len(tried()) < 2:
+        sentence("Choose two tasks or more: what they share needs a pair.", "info")
+    return len(tried()) >= 2
 
 
 def draw(view: View, layer: int, grace: float) -> None:
@@ -68,6 +110,8 @@ def draw(view: View, layer: int, grace: float) -> None:
         st.segmented_control, "Task", list(TASKS), name="task",
         format_func=lambda key: TASKS[key].label, label_visibility="collapsed",
     )  # fmt: skip
+    if name == "head_overlap" and not _choose_tasks():
+        return
     task, request = TASKS[name], question(view, name)
     found = begun(request, key=name, label="Begin", teach=task.help, grace=grace)
     if found is not None:

@@ -8,6 +8,7 @@ from core.results.head_patterns import HeadPatterns
 from core.spec.request import Request
 from pages.shared import state
 from pages.shared.panels import answer
+from pages.shared.sections import head_map
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.view import View, as_code
@@ -50,7 +51,7 @@ def draw(view: View, atlas: Atlas, at: tuple[int, int], grace: float) -> None:
             key="tiles_pictures",
             label="Patterns of all heads",
             picked=picked.index(at) if at in picked else None,
-            on_pick=lambda index: state.select(layer=picked[index][0], head=picked[index][1]),
+            on_pick=lambda index: head_map.choose(picked[index]),
         )
         foot(found, _caption(found), key="tiles", python=as_code(request))
 

@@ -40,13 +40,18 @@ def question(view: View, site: Site) -> Request:
     )  # fmt: skip
 
 
-def draw(view: View, site: Site, causes: str, grace: float) -> None:
-    """Tables of tokens, and two curves; `causes` is what the head does on the prompt."""
+def source(label: str) -> None:
+    """The tokens a head is asked about."""
     state.field(
-        st.text_input, "Tokens it looks at", key="source", value=state.workspace().choice("source"),
+        st.text_input, label, key="source", value=state.workspace().choice("source"),
         then=partial(state.choose, "source"), width=420,
         placeholder="empty: those it writes most for   ·   cat, dog",
     )  # fmt: skip
+
+
+def draw(view: View, site: Site, causes: str, grace: float) -> None:
+    """Tables of tokens, and two curves; `causes` is what the head does on the prompt."""
+    source("Tokens it looks at")
     request = question(view, site)
     found = answer(request, key="ovqk", grace=grace, height=320)
     if not isinstance(found, HeadOvqk):
@@ -54,7 +59,7 @@ def draw(view: View, site: Site, causes: str, grace: float) -> None:
     with framed(f"What {site} reads and writes", HELP, key="ovqk", shows=causes):
         left, right = st.columns([11, 10], gap="medium")
         with left:
-            st.html(_written(found))
+            st.html(written(found))
         with right:
             st.html(_pairs(found) + _channels(found))
         for place, show in zip(st.columns(2, gap="medium"), drawing.SHOWN, strict=True):
@@ -65,7 +70,8 @@ def draw(view: View, site: Site, causes: str, grace: float) -> None:
         foot(found, drawing.caption(found), key="ovqk", python=as_code(request))
 
 
-def _written(found: HeadOvqk) -> str:
+def written(found: HeadOvqk) -> str:
+    """The table of what it writes for each token, as harmless HTML."""
     rows = (
         f"<tr><th>{_tokens(found, [source])}</th>"
         f"<td>{_tokens(found, found.ov['top_ids'][row], found.ov['top_z'][row])}</td>"
