@@ -39,7 +39,16 @@ WAYS: dict[str, tuple[Way, ...]] = {
     # A chunk of queries at a time is all a processor needs: a few percent of a forward. On CUDA
     # the fused sweeps are there to be asked for until they were measured on a card.
     "head_stats": (Way("triton", devices=("cuda",)),),
-    "sharded_attention": (),
+    "sharded_attention": (
+        Way(
+            "blocks",
+            devices=("cpu", "cuda"),
+            chosen_on=("cpu", "cuda"),
+            reason="visible blocks alone are gathered, in plain torch",
+        ),
+        # As above: on CUDA once it was measured on a card.
+        Way("triton", devices=("cuda",)),
+    ),
     "feature_topk": (),
     "feature_decode": (),
 }

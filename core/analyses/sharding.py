@@ -175,8 +175,8 @@ def _stand_in(
             mask,
             options.get("position_bias"),
         )
-        found = sharded_attention(query, key, value, visible, size, rule)
-        if hear is not None:
+        found = sharded_attention(query, key, value, visible, size, rule, share=hear is not None)
+        if hear is not None and found.kept is not None:
             hear(here, found.kept)
         return found.z, None
 

@@ -28,7 +28,7 @@ def run(
         raise ValueError(f"head_stats:triton takes up to {GROUPS} groups, not {len(groups)}")
     programs: Any = import_module("kernels.head_stats.programs")  # imports triton
     rows, heads, tokens, d_head = query.shape
-    rule, how = _rule(query, key, scores)
+    rule, how = rule_of(query, key, scores)
     n_groups, weights = len(groups), groups.contiguous().float()
     ahead = 0 if scores.causal else reach
     with torch.device(query.device):
@@ -59,7 +59,7 @@ def run(
     return Stats(slots[:, 0], slots[:, 1], lag, received, uneven, entropy, top, visible)
 
 
-def _rule(query: Tensor, key: Tensor, scores: Scores) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def rule_of(query: Tensor, key: Tensor, scores: Scores) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """How a score is made, as every program takes it; see `programs`."""
     _, heads, tokens, d_head = query.shape
     mask, weigh = scores.mask, scores.key_bias

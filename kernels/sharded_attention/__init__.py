@@ -20,8 +20,8 @@ class Rule:
     """What else the scores of a model's attention are made of.
 
     scaling times query . key, then the cap, then `bias` [1, head, query, key] and `mask` (bool:
-    what is seen; else added), [row or 1, 1 or head, query, key]. Without a mask a query sees the
-    keys up to its own place.
+    what is seen; else added), [row or 1, 1 or head, query, key]. With a mask or without, a query
+    sees keys up to its own place alone.
     """
 
     scaling: float
@@ -32,10 +32,10 @@ class Rule:
 
 class Sharded(NamedTuple):
     """z [row, query, head, d_head] in the type of the values; `kept` [row, head, query] in float32:
-    the share of ordinary attention that goes to what is still seen, 0 to 1."""
+    the share of ordinary attention that goes to what is still seen, 0 to 1, None unasked."""
 
     z: Tensor
-    kept: Tensor
+    kept: Tensor | None
 
 
 def shards(
@@ -59,18 +59,28 @@ def sharded_attention(
     visible: Bool[Tensor, "row_or_1 head query_block key_block"],
     block: int,
     rule: Rule,
+    share: bool = False,
 ) -> Sharded:
     """Self-attention restricted to visible blocks of `block` tokens, causal.
 
     query, key  as the attention function gets them: after rotary embedding and norms; query heads
                 share keys in order
     visible     a query's own block has to be visible to it, so that no query sees nothing
+    share       also say how much of ordinary attention is kept: that takes every score, so that no
+                block can be skipped, and the definition itself runs
+
     Scores and softmax in float32; memory is linear in the number of tokens.
     """
     _agree(query, key, value, visible, block)
+    visible = visible.to(query.device)
+    if share:
+        from kernels.sharded_attention import reference
+
+        with torch.no_grad():
+            return reference.run(query, key, value, visible, block, rule, share=True)
     run, _ = implementation("sharded_attention", query.device.type)
     with torch.no_grad():
-        found: Sharded = run(query, key, value, visible.to(query.device), block, rule)
+        found: Sharded = run(query, key, value, visible, block, rule)
     return found
 
 

@@ -10,7 +10,13 @@ LOW = -1e30  # score of a key that is not seen
 
 
 def run(
-    query: Tensor, key: Tensor, value: Tensor, visible: Tensor, block: int, rule: Rule
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Tensor,
+    block: int,
+    rule: Rule,
+    share: bool = False,
 ) -> Sharded:
     """See `kernels.sharded_attention.sharded_attention`."""
     rows, heads, tokens, _ = query.shape
@@ -21,7 +27,8 @@ def run(
         for start in range(0, tokens, size)
     ]
     z, kept = (torch.cat(each, dim=2) for each in zip(*parts, strict=True))
-    return Sharded(z.transpose(1, 2).contiguous().to(value.dtype), kept)
+    z = z.transpose(1, 2).contiguous().to(value.dtype)
+    return Sharded(z, kept if share else None)
 
 
 def _chunk(
@@ -56,10 +63,11 @@ def _masked(score: Tensor, rule: Rule, queries: slice, keys: slice) -> Tensor:
     """Position biases added, and what the model itself hides."""
     if rule.bias is not None:
         score = score + rule.bias[:, :, queries, keys].float()
+    n, whole = score.shape[-2:]
+    later = torch.ones(n, whole, dtype=torch.bool, device=score.device).triu(queries.start + 1)
+    score = score.masked_fill(later, LOW)
     if rule.mask is None:
-        n, whole = score.shape[-2:]
-        later = torch.ones(n, whole, dtype=torch.bool, device=score.device)
-        return score.masked_fill(later.triu(queries.start + 1), LOW)
+        return score
     part = rule.mask[:, :, queries, keys]
     if part.dtype == torch.bool:
         return score.masked_fill(~part, LOW)
