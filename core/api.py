@@ -18,6 +18,8 @@ import numpy as np
 from core import concepts as _concepts
 from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
+from core.dictionaries import shelf as _shelf
+from core.dictionaries.notebook import Dictionary
 from core.engine.device import fitting_threads
 from core.engine.forward import run as _run
 from core.engine.generate import continuation
@@ -57,6 +59,7 @@ __all__ = [
     "Add",
     "Clamp",
     "Concept",
+    "Dictionary",
     "Erase",
     "Error",
     "Limit",
@@ -64,9 +67,11 @@ __all__ = [
     "Project",
     "Scale",
     "Site",
+    "add_dictionary",
     "analyses",
     "concept",
     "concepts",
+    "dictionary",
     "everywhere",
     "export_edited",
     "figure",
@@ -75,7 +80,9 @@ __all__ = [
     "load",
     "logits",
     "open_result",
+    "remove_dictionary",
     "run",
+    "save_dictionary",
     "tokens",
     "trace",
 ]
@@ -184,6 +191,40 @@ def concept(
     any kind. Empty, too long or repeated texts are refused in a sentence.
     """
     return Concept(name, tuple(positive), tuple(negative), paired=paired)
+
+
+def dictionary(path_or_name: str | Path, m: Loaded, **reading: Any) -> Dictionary:
+    """A sparse dictionary of this model: one it has, by name, or any published format, by path.
+
+    `.encode(x)` takes activations [n, d_in] of `.site` and gives float32 [n, n_features];
+    `.decode(f)` goes back. `reading` says what the files leave open (site=, subtract=, norm=,
+    scale=, center=, k=, see docs/dictionaries.md). A layer or width that does not fit is refused.
+    """
+    if str(path_or_name) in m.dictionaries and not reading:
+        return Dictionary(_shelf.of(m.dictionaries, str(path_or_name)))
+    if "/" not in str(path_or_name) and not Path(path_or_name).exists():
+        _shelf.of(m.dictionaries, str(path_or_name))  # says which there are
+    return Dictionary(_shelf.unkept(m, path_or_name, **reading))
+
+
+def add_dictionary(m: Loaded, path: str | Path, name: str = "", **reading: Any) -> Dictionary:
+    """Keep a dictionary under a name for this model: `L5.resid_post.feature[name:17]` is a site.
+
+    It stays known in later sessions, and the name means the bytes that were there at that time.
+    """
+    return Dictionary(_shelf.add(m, path, name, **reading))
+
+
+def remove_dictionary(m: Loaded, name: str) -> None:
+    """Let go of a name that was added; the files stay."""
+    _shelf.remove(m, name)
+
+
+def save_dictionary(d: Dictionary, folder: str | Path) -> Dictionary:
+    """Write a dictionary in the layout of SAELens into a new folder, and open what was written."""
+    from core.dictionaries.save import save
+
+    return Dictionary(save(d.inner, folder))
 
 
 def run(name: str, m: Loaded, **options: Any) -> Result:

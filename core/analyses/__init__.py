@@ -7,6 +7,7 @@ from typing import Any
 from core.analyses.runs import Progress
 from core.analyses.table import ANALYSES, analysis
 from core.corpus import readers
+from core.dictionaries import names
 from core.engine.device import fitting_threads
 from core.models import door, pool, sources
 from core.results.base import Result
@@ -50,12 +51,14 @@ def options_of(request: Request) -> dict[str, Any]:
 
 
 def salt(request: Request) -> str:
-    """What else an answer depends on: weights, version of the method, the file of a corpus."""
+    """What else an answer depends on: weights, dictionaries, version of the method, its corpus."""
     method = analysis(request.analysis)
     weights = "+".join(door.fingerprint(sources.resolve(model)) for model in request.models)
     here = "" if method.lasting else _THIS_PROCESS
     text = readers.stamp(request.option("corpus"))
-    return f"{weights}:{request.analysis}:{method.version}:{here}:{text}"
+    plain = f"{weights}:{request.analysis}:{method.version}:{here}:{text}"
+    of_dictionaries = names.salt(request)
+    return f"{plain}:{of_dictionaries}" if of_dictionaries else plain
 
 
 def stamp(model: ModelRef) -> str:
