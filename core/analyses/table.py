@@ -11,6 +11,7 @@ from core.analyses.attention import attention
 from core.analyses.card import card
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
+from core.analyses.dictionaries import dictionaries
 from core.analyses.dictionary_report import dictionary_report
 from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
@@ -20,6 +21,7 @@ from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.feature_attribution import feature_attribution
 from core.analyses.feature_concept import feature_concept
+from core.analyses.feature_fires import feature_fires
 from core.analyses.feature_label import feature_label
 from core.analyses.feature_lens import feature_lens
 from core.analyses.feature_list import feature_list
@@ -44,6 +46,7 @@ from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
 from core.analyses.head_types import head_types
 from core.analyses.heads import heads
+from core.analyses.label_test import label_test
 from core.analyses.lens import lens
 from core.analyses.massive_values import massive_values
 from core.analyses.neuron_activity import neuron_activity
@@ -203,6 +206,9 @@ ANALYSES: dict[str, Analysis] = {
     "feature_neighbours": Analysis(
         feature_neighbours, "Which features are near one: by its rows, by firing with it; and which neurons."
     ),
+    "feature_fires": Analysis(
+        feature_fires, "Which features fire on a pattern, beside the best neuron and chance."
+    ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(
         dose,
@@ -224,6 +230,9 @@ ANALYSES: dict[str, Analysis] = {
     "feature_label": Analysis(
         feature_label, "What features respond to: rules from one half, scored on the other."
     ),
+    "label_test": Analysis(
+        label_test, "How well a typed label says where a feature fires; texts to judge oneself."
+    ),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
     "domain_neurons": Analysis(
         domain_neurons, "Neurons that fire on one kind of text and hardly on others."
@@ -244,6 +253,7 @@ ANALYSES: dict[str, Analysis] = {
     "head_overlap": Analysis(
         head_overlap, "Which heads tasks share, and what breaks without them."
     ),
+    "dictionaries": Analysis(dictionaries, "Which sparse dictionaries the model has."),
     "massive_values": Analysis(
         massive_values, "Where queries and keys are largest, and what goes with that channel."
     ),

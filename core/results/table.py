@@ -5,6 +5,7 @@ from core.results.base import Result
 from core.results.card import CardResult
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
+from core.results.dictionaries import Dictionaries
 from core.results.dictionary_report import DictionaryReport
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
@@ -14,6 +15,7 @@ from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.feature_attribution import FeatureAttribution
 from core.results.feature_concept import FeatureConcept
+from core.results.feature_fires import FeatureFires
 from core.results.feature_label import FeatureLabel
 from core.results.feature_lens import FeatureLens
 from core.results.feature_list import FeatureList
@@ -38,6 +40,7 @@ from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
 from core.results.head_types import HeadTypes
 from core.results.heads import Heads
+from core.results.label_test import LabelTest
 from core.results.lens import LensResult
 from core.results.massive_values import MassiveValues
 from core.results.neuron_activity import NeuronActivity
@@ -78,6 +81,7 @@ RESULTS: dict[str, type[Result]] = {
     "erase": EraseResult,
     "explain_test": ExplainTest,
     "feature_concept": FeatureConcept,
+    "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,
     "feature_neighbours": FeatureNeighbours,
     "gallery": Gallery,
@@ -101,6 +105,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_sources": HeadSources,
     "head_patterns": HeadPatterns,
     "heads": Heads,
+    "label_test": LabelTest,
     "lens": LensResult,
     "neuron_classes": NeuronClasses,
     "neuron_tokens": NeuronTokens,
@@ -117,6 +122,7 @@ RESULTS: dict[str, type[Result]] = {
     "remove": RemoveResult,
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
+    "dictionaries": Dictionaries,
     "massive_values": MassiveValues,
     "sharding": Sharding,
     "head_consistency": HeadConsistency,
