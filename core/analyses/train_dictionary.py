@@ -17,9 +17,10 @@ from core.analyses.site_stream import SiteStream, held_out
 from core.corpus.chunks import WINDOW, contexts
 from core.corpus.readers import Corpus
 from core.dictionaries import shelf
+from core.dictionaries.save import config_of
 from core.dictionaries.sparse import SparseDict
 from core.dictionaries.train.recipe import Recipe
-from core.dictionaries.train.saved import Saved, config_of
+from core.dictionaries.train.saved import Saved
 from core.dictionaries.train.trainer import Trainer
 from core.models.loaded import Loaded
 from core.results.train_dictionary import KINDS, TrainDictionary
@@ -238,17 +239,21 @@ class _Training:
 
     def _config(self, dictionary: SparseDict) -> dict[str, Any]:
         window = max(len(one.ids) for one in self.stream.made.windows)
-        return config_of(
-            dictionary,
-            model_name=self.loaded.name,
-            model_fingerprint=self.loaded.fingerprint,
-            context_size=window,
-            prepend_bos=not self.stream.made.windows[0].keep[0],
-            trained_as=self.recipe.architecture,
-            training_steps=self.trainer.step,
-            training_tokens=self.trainer.step * self.recipe.batch,
-            dataset_path=self.stream.made.name,
-        )
+        config = config_of(dictionary)
+        config["metadata"] |= {
+            "model_name": self.loaded.name,
+            "model_fingerprint": self.loaded.fingerprint,
+            "site": str(self.stream.site),
+            # Activations are those of the Hugging Face model, whose stream is not centred.
+            "model_from_pretrained_kwargs": {"center_writing_weights": False},
+            "context_size": window,
+            "prepend_bos": not self.stream.made.windows[0].keep[0],
+            "trained_as": self.recipe.architecture,
+            "training_steps": self.trainer.step,
+            "training_tokens": self.trainer.step * self.recipe.batch,
+            "dataset_path": self.stream.made.name,
+        }
+        return config
 
     def _refuse_if_full(self) -> None:
         numbers = 2 * self.recipe.n_features * (len(self.stream.mean) + 3)

@@ -52,8 +52,8 @@ def save(
         raise Error(f"{shown(str(target))} exists already and is not overwritten")
     with appearing(target) as part:
         part.mkdir(parents=True)
-        (part / "cfg.json").write_text(json.dumps(_config(found), indent=1))
-        save_file(_weights(found), part / "sae_weights.safetensors")
+        (part / "cfg.json").write_text(json.dumps(config_of(found), indent=1))
+        save_file(tensors_of(found), part / "sae_weights.safetensors")
         if density is not None:
             log = torch.log10(torch.tensor(np.asarray(density), dtype=torch.float32) + 1e-10)
             save_file({"sparsity": log}, part / "sparsity.safetensors")
@@ -90,7 +90,8 @@ def architecture(found: SparseDict) -> str:
     return f"{'jumprelu_' if found.act.kind == 'jumprelu' else ''}{skip}transcoder"
 
 
-def _config(found: SparseDict) -> dict[str, Any]:
+def config_of(found: SparseDict) -> dict[str, Any]:
+    """cfg.json of a dictionary that the layout can say."""
     about: dict[str, Any] = {
         "sae_lens_version": VERSION,
         "model_name": found.about.model,
@@ -118,7 +119,8 @@ def _config(found: SparseDict) -> dict[str, Any]:
     return table
 
 
-def _weights(found: SparseDict) -> dict[str, Tensor]:
+def tensors_of(found: SparseDict) -> dict[str, Tensor]:
+    """Its tensors as SAELens names them, float32 on the CPU."""
     act = found.act
     tensors: dict[str, Tensor | None] = {
         "W_enc": found.W_enc,

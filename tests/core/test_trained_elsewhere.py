@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from core import home
+from core.dictionaries.save import config_of
 from core.dictionaries.train.recipe import ARCHITECTURES, Recipe
-from core.dictionaries.train.saved import Saved, config_of
+from core.dictionaries.train.saved import Saved
 from tests.core.planted_atoms import SITE, Atoms, begun, scale_of
 
 PYTHON = home.ROOT / ".bench-venvs/sae-lens/bin/python"
@@ -36,7 +37,7 @@ def test_saelens_opens_every_architecture_and_gives_equal_codes() -> None:
             trainer.update(atoms.batch(256, step) * scale_of(atoms))
         made[architecture] = trainer.dictionary(SITE, architecture, scale_of(atoms))
         saved = Saved(architecture, "key")
-        saved.write(made[architecture], config_of(made[architecture], model_name="m"), {}, [], {})
+        saved.write(made[architecture], config_of(made[architecture]), {}, [], {})
         np.save(saved.folder / "x.npy", x.numpy())
     folders = [str(home.home() / "dictionaries" / name) for name in ARCHITECTURES]
     done = subprocess.run(

@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from core import home
+from core.dictionaries.save import tensors_of
 from core.dictionaries.sparse import SparseDict
 from core.spec.errors import Error
 from core.spec.site import HEADS, Site
@@ -28,16 +28,6 @@ FOLDER = "dictionaries"  # below $EIDOSCOPE_HOME
 CONFIG, WEIGHTS, RECORD = "cfg.json", "sae_weights.safetensors", "training.json"
 # The checkpoint holds safetensors too, under a name that no reader of dictionaries takes.
 LOG, CHECKPOINT = "train_log.jsonl", "checkpoint.state"
-# TransformerLens' names of sites; where it has none, our own name is kept.
-HOOKS = {
-    "resid_pre": "hook_resid_pre",
-    "resid_mid": "hook_resid_mid",
-    "resid_post": "hook_resid_post",
-    "attn_out": "hook_attn_out",
-    "mlp_out": "hook_mlp_out",
-    "head": "attn.hook_z",
-    "neuron": "mlp.hook_post",
-}
 _NAME = re.compile(r"[A-Za-z0-9][\w.\-]{0,99}", re.ASCII)
 State = Literal["new", "unfinished", "finished"]
 
@@ -174,53 +164,3 @@ class Saved:
             with suppress(OSError):
                 temporary.unlink()
             raise
-
-
-def hook_of(site: Site) -> str:
-    """The site in TransformerLens' words, in our own where it has none."""
-    if site.stack or site.component not in HOOKS:
-        return str(site.whole())
-    return f"blocks.{site.layer}.{HOOKS[site.component]}"
-
-
-def tensors_of(dictionary: SparseDict) -> dict[str, Tensor]:
-    """The tensors as SAELens names them, float32 on the CPU."""
-    act = dictionary.act
-    found = {"W_enc": dictionary.W_enc, "W_dec": dictionary.W_dec, "b_dec": dictionary.b_out}
-    if act.kind == "gated":
-        assert act.r_mag is not None
-        assert act.b_mag is not None
-        found |= {"b_gate": dictionary.b_enc, "r_mag": act.r_mag, "b_mag": act.b_mag}
-    else:
-        found["b_enc"] = dictionary.b_enc
-    if act.threshold is not None:
-        found["threshold"] = act.threshold
-    return {
-        name: value.detach().to("cpu", torch.float32).contiguous() for name, value in found.items()
-    }
-
-
-def config_of(dictionary: SparseDict, **metadata: Any) -> dict[str, Any]:
-    """cfg.json of SAELens 6: raw activations in, nothing scaled, the decoder's bias subtracted."""
-    act = dictionary.act
-    config: dict[str, Any] = {
-        "architecture": "standard" if act.kind == "relu" else act.kind,
-        "d_in": dictionary.d_in,
-        "d_sae": dictionary.n_features,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
-        "reshape_activations": "hook_z" if dictionary.heads else "none",
-    }
-    if act.kind == "topk":
-        config |= {"k": act.k, "rescale_acts_by_decoder_norm": False}
-    config["metadata"] = {
-        "hook_name": hook_of(dictionary.site),
-        "hook_head_index": None,
-        "site": str(dictionary.site),
-        # Activations are those of the Hugging Face model, its stream not centred.
-        "model_from_pretrained_kwargs": {"center_writing_weights": False},
-        **metadata,
-    }
-    return config
