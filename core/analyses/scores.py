@@ -5,6 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float
 
+from core.spec import intervals
+
+wilson = intervals.wilson
+
 
 def auc(value: Float[np.ndarray, " item"], member: Bool[np.ndarray, " item"]) -> float:
     """How often a member lies above a non-member; ties count half. NaN when a side is empty."""
@@ -55,16 +59,6 @@ def precision(said: np.ndarray, member: np.ndarray) -> float:
 def recall(said: np.ndarray, member: np.ndarray) -> float:
     """Share of the members that were said. NaN without members."""
     return float(said[member].mean()) if member.any() else float("nan")
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of n cases (Wilson 1927); (NaN, NaN) for none."""
-    if not n or np.isnan(share):
-        return float("nan"), float("nan")
-    z = 1.959964
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 def bootstrapped(

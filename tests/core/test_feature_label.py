@@ -252,7 +252,7 @@ def test_all_features_are_labelled_at_once_and_kept_with_the_gallery(embedded: L
     assert kept[0].score == pytest.approx(result.f1[0, 0])
     assert kept[0].chance == pytest.approx(result.control_f1[0, 0])
     listed = api.run("feature_list", m, dictionary="planted", corpus=texts(), labelled=0.9)
-    assert {0} <= set(listed.to_frame()["feature"]) <= set(kept)
+    assert {0} <= set(listed.features) <= set(kept)
     frame = result.to_frame()
     assert frame["label"].tolist()[2] == SILENT
 
