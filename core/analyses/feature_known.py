@@ -9,6 +9,7 @@ from core.dictionaries.sparse import SparseDict
 from core.galleries import labels, layout
 from core.galleries.reading import FeatureGallery, read
 from core.models.loaded import Loaded
+from core.results.feature_label import WEAK
 from core.spec.errors import Error
 
 
@@ -47,14 +48,14 @@ class Known:
 
 
 def known(loaded: Loaded, dictionary: SparseDict, gallery: str = "") -> Known:
-    """What is known without a new pass over a corpus: labels, and the numbers of the gallery of
-    that key; without a key, of the one made last.
+    """What is known without a new pass over a corpus: labels (those that were tested and failed
+    left out), and the numbers of the gallery of that key; without a key, of the one made last.
     """
     fingerprint = layout.dictionary_fingerprint(dictionary)
     texts = {
         feature: label.text
         for feature, label in labels.of(dictionary.about.path, fingerprint).items()
-        if label.text
+        if label.text and not label.score < WEAK
     }
     found = _gallery(loaded, fingerprint, gallery)
     if found is None:

@@ -10,9 +10,8 @@ import torch
 from core import api
 from core.analyses.feature_gallery import opened
 from core.analyses.runs import Silent
-from core.dictionaries.sparse import SparseDict
 from core.models.loaded import Loaded
-from tests.core.feature_models import carrying, dictionary
+from tests.core.feature_models import carrying, dictionary, reads
 
 WORDS = "the cat went to a big house and saw them play with some red ball there"
 TEXTS = tuple(
@@ -21,19 +20,6 @@ TEXTS = tuple(
 )
 ASK: dict[str, Any] = {"dictionary": "made", "corpus": TEXTS, "window": 64}
 PARENT, CAT, HOUSE, TWIN, SPLIT = 5, 6, 7, 8, 9
-
-
-def reads(made: SparseDict, m: Loaded, feature: int, words: list[str]) -> None:
-    """Let a feature fire on the last token of some words and on no other token of the texts."""
-    rows = m.module.get_input_embeddings().weight.detach()
-    ids = {t for text in TEXTS for t in m.tokenizer(text, add_special_tokens=False)["input_ids"]}
-    wanted = [m.tokenizer(w, add_special_tokens=False)["input_ids"][-1] for w in words]
-    others = sorted(ids - set(wanted))
-    x = torch.cat([rows[wanted], rows[others]]).double()
-    y = torch.cat([torch.ones(len(wanted)), -torch.ones(len(others))]).double()
-    ones = torch.cat([x, torch.ones(len(x), 1)], 1)
-    fit = torch.linalg.lstsq(ones, y).solution
-    made.W_enc[:, feature], made.b_enc[feature] = fit[:-1].float(), fit[-1].float()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +34,7 @@ def planted(stories: Loaded) -> Loaded:
         SPLIT: ["big"],
     }
     for feature, words in sets.items():
-        reads(made, stories, feature, words)
+        reads(made, stories, feature, words, TEXTS)
     drift = torch.randn(2, stories.d_model, generator=torch.Generator().manual_seed(3))
     made.W_dec[TWIN] = made.W_dec[PARENT] + 0.2 * drift[0]
     made.W_dec[SPLIT] = made.W_dec[PARENT] + 0.6 * drift[1]
