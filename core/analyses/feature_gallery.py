@@ -5,7 +5,9 @@ by batch. SAEDashboard makes a pass for every group of features; here all of the
 """
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +29,7 @@ log = logging.getLogger("eidoscope")
 
 N_CONTEXTS = 2_048
 MAX_CODES_TOKENS = 2_000_000
-HELD = 2  # galleries kept with a model
+HELD = 4  # galleries kept with a model
 SHIPPED = "gallery"  # the folder beside a dictionary's files
 
 Grown = Callable[[FeatureGallery], None]
@@ -63,17 +65,16 @@ def opened(
             return shipped
     made = contexts(loaded, corpus, field=field, window=window, n_contexts=n_contexts)
     manifest = _manifest(loaded, asked, made, changes)
-    held: dict[str, FeatureGallery] = loaded.memo.setdefault("feature_galleries", {})
-    if manifest.key not in held or not held[manifest.key].folder.is_dir():
-        folder = layout.root() / manifest.key
+    folder = layout.root() / manifest.key
+
+    def found() -> FeatureGallery:
         gallery = _stored(folder)
         if gallery is None:
             _make(loaded, progress, asked.dictionary, made, manifest, interventions, grown)
             gallery = read(folder)
-        held[manifest.key] = gallery
-        while len(held) > HELD:
-            del held[next(iter(held))]
-    return held[manifest.key]
+        return gallery
+
+    return _held(loaded, manifest.key, found)
 
 
 def growing(key: str) -> FeatureGallery | None:
@@ -99,7 +100,7 @@ def _shipped(loaded: Loaded, asked: _Asked) -> FeatureGallery | None:
     folder = Path(asked.dictionary.about.path or "/nowhere") / SHIPPED
     if not (folder / layout.MANIFEST).is_file():
         return None
-    held: dict[Path, FeatureGallery] = loaded.memo.setdefault("shipped_galleries", {})
+    held: dict[str, FeatureGallery] = loaded.memo.setdefault("feature_galleries", {})
     try:
         found = layout.read_manifest(folder)
         same = (
@@ -109,12 +110,25 @@ def _shipped(loaded: Loaded, asked: _Asked) -> FeatureGallery | None:
             and (found.asked_window, found.asked_contexts, found.seed)
             == (asked.window, asked.n_contexts, asked.seed)
         )
-        if same and folder not in held:
-            held[folder] = read(folder)
+        if not same:
+            return None
+        whole = held.get(found.key) or _stored(layout.root() / found.key)
+        if whole is not None:  # the same one, made in full
+            return _held(loaded, found.key, lambda: whole)
+        return _held(loaded, f"shipped {found.key}", lambda: read(folder))
     except Error as fault:
         log.warning("a shipped gallery is left alone: %s", fault)
         return None
-    return held[folder] if same else None
+
+
+def _held(loaded: Loaded, key: str, make: Callable[[], FeatureGallery]) -> FeatureGallery:
+    """The gallery of that key, kept with the model once it is opened."""
+    held: dict[str, FeatureGallery] = loaded.memo.setdefault("feature_galleries", {})
+    if key not in held or not held[key].folder.is_dir():
+        held[key] = make()
+        while len(held) > HELD:
+            del held[next(iter(held))]
+    return held[key]
 
 
 def _stored(folder: Path) -> FeatureGallery | None:
@@ -126,6 +140,8 @@ def _stored(folder: Path) -> FeatureGallery | None:
     except Error as fault:
         log.warning("a stored gallery is made again: %s", fault)
         return None
+    with suppress(OSError):
+        os.utime(folder)  # those used longest ago go first
     return None if found.partial else found
 
 

@@ -5,12 +5,14 @@ folder keeps a checkpoint, so that a process that was killed is gone on from.
 """
 
 import errno
+import gzip
 import hashlib
 import json
 import logging
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, load_file, save, save_file
 
 from core.dictionaries.sparse import SparseDict
 from core.home import home
@@ -38,6 +40,7 @@ TEXT, PIECES, STATS, LISTS = (
 )
 TABLE, LABELS = "features.parquet", "labels.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
+MAX_PACKED = 1_000_000_000  # bytes that a packed file may unfold to
 MAX_DISK = 4_000_000_000  # bytes of all galleries; those used longest ago go first
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = 0.5  # seconds between looks at a gallery that another process is making
@@ -123,15 +126,29 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of a safetensors file. Raises `Error` when it is damaged."""
+    """Arrays of a safetensors file, packed (.gz) or not. Raises `Error` when it is damaged."""
+    packed = path.with_name(f"{path.name}.gz")
     try:
-        found: dict[str, np.ndarray] = load_file(path)
-    except (OSError, SafetensorError, ValueError) as fault:
+        if path.exists() or not packed.exists():
+            found: dict[str, np.ndarray] = load_file(path)
+            return found
+        with gzip.open(packed) as file:
+            data = file.read(MAX_PACKED + 1)
+        if len(data) > MAX_PACKED:
+            raise ValueError(f"more than {MAX_PACKED:,} bytes are packed in it")
+        found = load(data)
+    except (OSError, EOFError, zlib.error, SafetensorError, ValueError) as fault:
         raise Error(
             f"{path.name} of the gallery in {path.parent.name} is damaged ({fault}); delete the "
             "folder and it is made again"
         ) from None
     return found
+
+
+def write_packed(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """The same for a gallery that ships: the same bytes at any time."""
+    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(data, 9, mtime=0))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

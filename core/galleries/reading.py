@@ -1,7 +1,5 @@
 """A gallery as it lies on disk, or as far as it has grown: everything known of every feature."""
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -242,16 +240,13 @@ def read(folder: Path) -> FeatureGallery:
     if not (folder / MANIFEST).is_file():
         raise Error(f"there is no gallery in {folder}: {MANIFEST} is missing")
     manifest = read_manifest(folder)
-    gallery = FeatureGallery(
+    return FeatureGallery(
         folder,
         manifest,
         _text(folder),
         read_arrays(folder / STATS),
         code_files.opened(folder) if manifest.codes and manifest.share == 1 else None,
     )
-    with suppress(OSError):
-        os.utime(folder)  # those used longest ago go first
-    return gallery
 
 
 def _text(folder: Path) -> GalleryText:
@@ -268,7 +263,7 @@ def _text(folder: Path) -> GalleryText:
     return GalleryText(
         ids=arrays["ids"].astype(np.int32),
         start=arrays["start"].astype(np.int64),
-        keep=arrays["keep"].astype(bool),
+        keep=np.unpackbits(arrays["keep"], count=len(arrays["ids"])).astype(bool),
         document=arrays["document"].astype(np.int32),
         half=arrays["half"],
         piece_ids=arrays["piece_ids"].astype(np.int64),

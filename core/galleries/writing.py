@@ -21,12 +21,12 @@ _AT_ONCE = 4_096  # features
 def text_arrays(text: GalleryText) -> dict[str, np.ndarray]:
     """The text in the smallest integers that hold it."""
     return {
-        "ids": _small(text.ids),
-        "start": _small(text.start),
-        "keep": text.keep.astype(np.uint8),
-        "document": _small(text.document),
+        "ids": smallest(text.ids),
+        "start": smallest(text.start),
+        "keep": np.packbits(text.keep),
+        "document": smallest(text.document),
         "half": text.half,
-        "piece_ids": _small(text.piece_ids),
+        "piece_ids": smallest(text.piece_ids),
     }
 
 
@@ -35,16 +35,10 @@ def write_text_files(folder: Path, text: GalleryText) -> None:
     write_text(folder / PIECES, json.dumps(text.pieces, ensure_ascii=True))
 
 
-def write_numbers(
-    folder: Path,
-    tally: Tally,
-    text: GalleryText,
-    dictionary: SparseDict,
-    sizes: tuple[int, int, int, int] = (N_TOP, PER_BAND, N_SAMPLE, N_WEIGHTED),
-) -> None:
-    """stats.safetensors and lists.safetensors; `sizes` of the lists top, band, sample, weighted."""
+def write_numbers(folder: Path, tally: Tally, text: GalleryText, dictionary: SparseDict) -> None:
+    """stats.safetensors and lists.safetensors."""
     write_arrays(folder / STATS, statistics(tally, dictionary))
-    write_arrays(folder / LISTS, lists(tally, text, sizes))
+    write_arrays(folder / LISTS, lists(tally, text))
 
 
 def statistics(tally: Tally, dictionary: SparseDict) -> dict[str, np.ndarray]:
@@ -59,38 +53,35 @@ def statistics(tally: Tally, dictionary: SparseDict) -> dict[str, np.ndarray]:
     return {
         "n_tokens": numbers["n_tokens"],
         "position_tokens": numbers["position_tokens"],
-        "count": _small(numbers["count"]),
+        "count": smallest(numbers["count"]),
         "total": numbers["total"],
         "squares": state.squares.cpu().numpy(),
         "largest": state.largest.clamp_min(0).cpu().numpy(),
-        "histogram": _small(histogram[:, first:last]),
+        "histogram": smallest(histogram[:, first:last]),
         "histogram_first": np.array(first),
-        "by_position": _small(numbers["by_position"]),
-        "n_contexts": _small(numbers["n_contexts"]),
+        "by_position": smallest(numbers["by_position"]),
+        "n_contexts": smallest(numbers["n_contexts"]),
         "lengths": dictionary.lengths.cpu().numpy(),
         "cosine": _cosine(dictionary),
         "variance": np.array(_variance(numbers, state.n_tokens)),
         **{name: numbers[name] for name in ("random_tokens", "random_largest")},
-        "random_count": _small(numbers["random_count"]),
+        "random_count": smallest(numbers["random_count"]),
         "random_total": numbers["random_total"].astype(np.float32),
     }
 
 
-def lists(
-    tally: Tally, text: GalleryText, sizes: tuple[int, int, int, int]
-) -> dict[str, np.ndarray]:
+def lists(tally: Tally, text: GalleryText) -> dict[str, np.ndarray]:
     """Contexts of every feature: value as a share of the feature's largest, context, position."""
     largest = tally.state.largest.cpu().numpy()
-    n_top, per_band, n_sample, n_weighted = sizes
     parts: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for start in range(0, len(largest), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         slots = {name: _arrays(one, part) for name, one in tally.state.lists.items()}
         found = {
-            "top": _chosen(slots["high"], _distinct(slots["high"], text), n_top),
-            "band": _bands(slots["high_bands"], text, largest[part], per_band),
-            "sample": _chosen(slots["firing"], None, n_sample),
-            "weighted": _chosen(slots["importance"], None, n_weighted),
+            "top": _chosen(slots["high"], _distinct(slots["high"], text), N_TOP),
+            "band": _bands(slots["high_bands"], text, largest[part], PER_BAND),
+            "sample": _chosen(slots["firing"], None, N_SAMPLE),
+            "weighted": _chosen(slots["importance"], None, N_WEIGHTED),
         }
         for name, (value, context, position) in found.items():
             scale = np.maximum(largest[part], 1e-30).reshape(-1, *[1] * (value.ndim - 1))
@@ -101,8 +92,8 @@ def lists(
         share, context, position = (np.concatenate(column) for column in zip(*each, strict=True))
         arrays |= {
             f"{name}.share": share,
-            f"{name}.context": _small(context),
-            f"{name}.position": _small(position),
+            f"{name}.context": smallest(context),
+            f"{name}.position": smallest(position),
         }
     return arrays
 
@@ -191,7 +182,7 @@ def _variance(numbers: dict[str, np.ndarray], n_tokens: int) -> float:
     return float(numbers["input_squares"][0] / max(1, n_tokens) - (mean**2).sum())
 
 
-def _small(array: np.ndarray) -> np.ndarray:
+def smallest(array: np.ndarray) -> np.ndarray:
     """Whole numbers in the smallest type that holds them."""
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     kinds = ("u1", "u2", "u4", "i8") if low >= 0 else ("i1", "i2", "i4", "i8")

@@ -69,6 +69,13 @@ def labels(options: argparse.Namespace) -> None:
             labelling.write(folder, reader, saes.load(folder), labelled)
 
 
+def gallery(options: argparse.Namespace) -> None:
+    from tools.embedded.galleries import write
+
+    for name in options.models:
+        write(SHIPPED / name)
+
+
 def tune(_: argparse.Namespace) -> None:
     from tools.embedded.tuned import tune as run
 
@@ -147,6 +154,7 @@ STEPS = {
     "export": export,
     "dictionaries": dictionaries,
     "labels": labels,
+    "gallery": gallery,
     "tune": tune,
     "history": history,
     "demonstrations": demonstrations,
