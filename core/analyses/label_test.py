@@ -212,7 +212,7 @@ class _Scorer:
     def _embedded(self, label: str, words: Sequence[str]) -> dict[str, Any]:
         """AUC of the cosine of label and context, each less the mean of its kind."""
         named = self._vectors([self._plain(one) for one in (label, *words)])
-        named = named - named.mean(axis=0)
+        named = named - named[1:].mean(axis=0)
         length = np.linalg.norm(named, axis=1)[:, None] * np.linalg.norm(self.vectors, axis=1)
         cosine = named @ self.vectors.T / np.maximum(length, 1e-12)
         active = self.found.active
