@@ -202,6 +202,7 @@ def field(at: AppTest, key: str) -> Any:
     """The widget drawn by `state.field` under this key, whatever its version."""
     kinds = (
         "number_input", "slider", "toggle", "text_input", "text_area", "selectbox", "button_group",
+        "multiselect",
     )  # fmt: skip
     found = [w for kind in kinds for w in at.get(kind) if str(w.key).rpartition("__")[0] == key]
     assert len(found) == 1, f"{len(found)} widgets under {key}"

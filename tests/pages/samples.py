@@ -348,6 +348,7 @@ def every() -> tuple[Result, ...]:
         claim_samples,
         direction_samples,
         head_cause_samples,
+        head_pair_samples,
         head_weight_samples,
         neuron_samples,
         text_samples,
@@ -377,5 +378,6 @@ def every() -> tuple[Result, ...]:
         *text_samples.every(),
         *direction_samples.every(),
         *head_cause_samples.every(),
+        *head_pair_samples.every(),
         *claim_samples.every(),
     )

@@ -4,54 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.figures.head_atlas import Score, agreement
-from core.home import EMBEDDED
 from core.spec.interventions import Ablate
-from core.spec.request import ModelRef
 from core.spec.site import site
-from core.spec.workspace import Selection, Workspace
+from core.spec.workspace import Selection
 from pages.shared.sections import head_map
 from pages.shared.sections.head_scores import Atlas
 from pages.shared.sections.head_tasks import TASKS
 from pages.shared.tiles import pooled
 from tests import tiny
-from tests.pages.fake import address, field, notes, query, settled, texts, visit, work
-
-SMALL = "embedded-small"
-small = pytest.mark.skipif(
-    not (EMBEDDED / SMALL / "config.json").exists(), reason=f"assets/models/{SMALL} is not built"
-)
-
+from tests.pages.fake import address, field, notes, settled, texts, work
+from tests.pages.head_page import family, opened, small, sound
 
 pytestmark = pytest.mark.usefixtures("kept_answers")  # what one asked the next need not compute
-
-
-def opened(
-    name: str = SMALL,
-    prompt: str = "The cat sat. The cat",
-    at: Selection | None = None,
-    **choices: str,
-) -> AppTest:
-    start = Workspace((ModelRef(name),), prompt, selection=at or Selection())
-    for key, value in choices.items():
-        start = start.with_choice(key, value)
-    return visit("heads", query(start), seconds=200)
-
-
-def family(
-    name: str, folder: Path, prompt: str = "the cat sat on the mat", **choices: str
-) -> AppTest:
-    return opened(str(tiny.make(name, folder)), prompt, **choices)
-
-
-def sound(at: AppTest) -> str:
-    """The page's words; nothing on it may have gone wrong."""
-    said = texts(at) + " ".join(notes(at))
-    assert "Something went wrong" not in said
-    assert not any("eido-error" in note for note in notes(at)), notes(at)
-    return said
 
 
 # --- what is shown -------------------------------------------------------------------------

@@ -35,7 +35,6 @@ WRITES_HELP = (
     "nothing about whether they do it on your text."
 )
 PICKS = {"head": "the first head", "other": "the second head"}
-MOST_ROWS = 14
 WORDS = {"first": "without {0}", "second": "without {1}", "both": "without both"}
 _NAME = re.compile(r"\s*(?:enc\.)?L?(\d{1,4})\s*(?:\.head\[|\.|H|h|,|\s)\s*(\d{1,4})\]?\s*")
 
@@ -185,7 +184,7 @@ def _scores(view: View, atlas: Atlas, pair: tuple[tuple[int, int], tuple[int, in
         if not any(math.isnan(score.values[at]) for at in pair)
     ]
     rows = []
-    for _, name, score in sorted(known, key=lambda one: one[0])[:MOST_ROWS]:
+    for _, name, score in sorted(known, key=lambda one: one[0]):
         cells = []
         for at in pair:
             control = float("nan") if score.control is None else float(score.control[at])
