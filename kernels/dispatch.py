@@ -49,7 +49,16 @@ WAYS: dict[str, tuple[Way, ...]] = {
         # As above: on CUDA once it was measured on a card.
         Way("triton", devices=("cuda",)),
     ),
-    "feature_topk": (),
+    "feature_topk": (
+        Way(
+            "blocks",
+            devices=("cpu", "cuda"),
+            chosen_on=("cpu", "cuda"),
+            reason="blocks that cannot fire are passed over, in plain torch",
+        ),
+        # As lens_topk: until `python -m benchmarks.feature_topk_gpu` was run on a card.
+        Way("triton", devices=("cuda",)),
+    ),
     "feature_decode": (),
 }
 OPERATIONS = tuple(WAYS)

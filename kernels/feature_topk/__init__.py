@@ -4,6 +4,7 @@ After Gao et al., "Scaling and evaluating sparse autoencoders" (2024), whose ker
 chosen latents only.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,13 +22,17 @@ def encode(
     activation: Activation,
     lengths: Float[Tensor, " feature"] | None = None,
 ) -> Codes:
-    """The activations that are above zero.
+    """The activations that are above zero, summed in float32 also of half-precision numbers.
 
     x        [token, d_in]    already normalised, its input bias subtracted
+    weight   [d_in, feature]
     lengths  [feature]        pre-activations are multiplied by these before the selection (some
                               dictionaries select by what a latent writes); values come out
                               multiplied too
+    returns  entries by token, falling value and latent; among equals topk and groupmax take the
+             lower latent. A token that is not a number has no entries
     """
     run, _ = implementation("feature_topk", x.device.type)
-    found: Codes = run(x, weight, bias, activation, lengths)
+    with torch.no_grad():
+        found: Codes = run(x, weight, bias, activation, lengths)
     return found

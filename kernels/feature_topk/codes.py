@@ -1,5 +1,6 @@
 """What a dictionary finds in some tokens: only the latents that fire, and how strongly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,3 +54,18 @@ def from_dense(values: Tensor) -> Codes:
     """Codes of activations [token, feature]."""
     token, feature = (values > 0).nonzero(as_tuple=True)
     return codes(token, feature, values[token, feature], *values.shape)
+
+
+def joined(parts: Sequence[Codes], n_features: int, device: torch.device) -> Codes:
+    """The codes of several groups of tokens, one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    start = [torch.zeros(1, dtype=torch.int64, device=device)]
+    end = 0
+    for part in parts:
+        start.append(part.start[1:] + end)
+        end += len(part.value)
+    none = torch.zeros(0, device=device)
+    feature = [none.int(), *(part.feature for part in parts)]
+    value = [none, *(part.value for part in parts)]
+    return Codes(torch.cat(start), torch.cat(feature), torch.cat(value), n_features)
