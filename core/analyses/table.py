@@ -20,6 +20,7 @@ from core.analyses.edited import edited
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.feature_attribution import feature_attribution
+from core.analyses.feature_card import feature_card
 from core.analyses.feature_concept import feature_concept
 from core.analyses.feature_fires import feature_fires
 from core.analyses.feature_label import feature_label
@@ -208,6 +209,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_fires": Analysis(
         feature_fires, "Which features fire on a pattern, beside the best neuron and chance."
+    ),
+    "feature_card": Analysis(
+        feature_card, "One feature: what it fires on at every height, and how it is built."
     ),
     "steer": Analysis(steer, "Texts written clean, clamped and under a random control."),
     "dose": Analysis(

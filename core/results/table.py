@@ -14,6 +14,7 @@ from core.results.edited import EditedResult
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.feature_attribution import FeatureAttribution
+from core.results.feature_card import FeatureCard
 from core.results.feature_concept import FeatureConcept
 from core.results.feature_fires import FeatureFires
 from core.results.feature_label import FeatureLabel
@@ -80,6 +81,7 @@ RESULTS: dict[str, type[Result]] = {
     "edited": EditedResult,
     "erase": EraseResult,
     "explain_test": ExplainTest,
+    "feature_card": FeatureCard,
     "feature_concept": FeatureConcept,
     "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,

@@ -72,6 +72,9 @@ def bands(counts: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
     right = np.minimum(high[None], cuts[1:, None])
     width = np.maximum(right - left, 0)
     part = width / np.maximum(high - low, 1e-300)[None] * counts[None, 1:]
+    narrow = high <= low  # all its values are one number, the largest
+    at = np.clip(np.ceil(low[narrow] / max(largest, 1e-300) * N_BANDS) - 1, 0, N_BANDS - 1)
+    part[:, narrow] = np.eye(N_BANDS)[:, at.astype(int)] * counts[1:][narrow]
     numbers, sums = part.sum(1), (part * (left + right) / 2).sum(1)
     return numbers / max(numbers.sum(), 1e-300), sums / max(sums.sum(), 1e-300)
 

@@ -60,16 +60,22 @@ def carrying(m: Loaded, *made: SparseDict) -> Loaded:
 
 
 def reads(
-    made: SparseDict, m: Loaded, feature: int, words: Sequence[str], texts: Sequence[str]
+    made: SparseDict,
+    m: Loaded,
+    feature: int,
+    words: Sequence[str],
+    texts: Sequence[str],
+    values: Sequence[float] = (),
 ) -> None:
-    """Let a feature of L0.resid_pre fire on the last token of some words and on no other token of
-    the texts."""
+    """Let a feature of L0.resid_pre fire on the last token of some words, with value 1 or these,
+    and on no other token of the texts."""
     rows = m.module.get_input_embeddings().weight.detach()
     ids = {t for text in texts for t in m.tokenizer(text, add_special_tokens=False)["input_ids"]}
     wanted = [m.tokenizer(w, add_special_tokens=False)["input_ids"][-1] for w in words]
     others = sorted(ids - set(wanted))
     x = torch.cat([rows[wanted], rows[others]]).double()
-    y = torch.cat([torch.ones(len(wanted)), -torch.ones(len(others))]).double()
+    high = torch.tensor(values) if values else torch.ones(len(wanted))
+    y = torch.cat([high, -torch.ones(len(others))]).double()
     ones = torch.cat([x, torch.ones(len(x), 1)], 1)
     fit = torch.linalg.lstsq(ones, y).solution
     made.W_enc[:, feature], made.b_enc[feature] = fit[:-1].float(), fit[-1].float()
