@@ -1,6 +1,7 @@
 """The methods, one module each, the table that lists them, and the door for requests."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from core.analyses.runs import Progress
 from core.analyses.table import ANALYSES, analysis
 from core.corpus import readers
 from core.dictionaries import names
+from core.dictionaries.shelf import Shelf
 from core.engine.device import fitting_threads
 from core.models import door, pool, sources
 from core.results.base import Result
@@ -32,10 +34,19 @@ def answer(request: Request, progress: Progress) -> Result:
     loaded = pool.get(request.model, progress=progress)
     if "other" in options:
         options["other"] = pool.get(model_ref(options["other"]), progress=progress)
+    _look(loaded.dictionaries)
+    if "other" in options:
+        _look(options["other"].dictionaries)
     progress.check()
     with fitting_threads(loaded):
         result = method.run(loaded, progress, **options)
     return replace(result, request=request.plain())
+
+
+def _look(dictionaries: Mapping[str, Any]) -> None:
+    """The answer is kept under the fingerprints of now, so the dictionaries must be those."""
+    if isinstance(dictionaries, Shelf):
+        dictionaries.look()
 
 
 def options_of(request: Request) -> dict[str, Any]:

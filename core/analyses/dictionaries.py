@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core import home
 from core.analyses.runs import Progress
 from core.dictionaries import names
 from core.dictionaries.names import Entry
@@ -23,9 +24,7 @@ KINDS = {
 }
 
 
-def dictionaries(
-    loaded: Loaded, progress: Progress, *, opened: Sequence[str] = ()
-) -> Dictionaries:
+def dictionaries(loaded: Loaded, progress: Progress, *, opened: Sequence[str] = ()) -> Dictionaries:
     """Those in the model's folder and those added for it, with what they say of themselves.
 
     opened  names that are opened however large they are
@@ -43,12 +42,15 @@ def dictionaries(
         out_sites=tuple(str(one.out_site) if one else "" for one in found),
         formats=tuple(one.about.format if one else "" for one in found),
         kinds=tuple(_kind(one) if one else "" for one in found),
+        norms=tuple(one.norm.kind if one else "" for one in found),
+        fingerprints=tuple(one.about.fingerprint if one else "" for one in found),
         models=tuple(one.about.model if one else "" for one in found),
         notes=tuple(one.about.notes if one else () for one in found),
         faults=tuple(fault for _, fault in rows),
-        paths=tuple(str(entry.path) for entry in entries.values()),
+        paths=tuple("" if home.hosted() else str(entry.path) for entry in entries.values()),
         added=np.array([entry.added for entry in entries.values()], dtype=bool),
         n_features=np.array([one.n_features if one else -1 for one in found], dtype=np.int64),
+        declared_l0=np.array([one.about.declared_l0 if one else 0.0 for one in found]),
         file_bytes=np.array([_bytes(entry) for entry in entries.values()], dtype=np.int64),
     )
 

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.analyses.attention import attention
+from core.analyses.blind_spots import blind_spots
 from core.analyses.card import card
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
 from core.analyses.dictionaries import dictionaries
+from core.analyses.dictionary_check import dictionary_check
+from core.analyses.dictionary_compare import dictionary_compare
 from core.analyses.dictionary_report import dictionary_report
 from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
@@ -23,6 +26,7 @@ from core.analyses.feature_attribution import feature_attribution
 from core.analyses.feature_card import feature_card
 from core.analyses.feature_concept import feature_concept
 from core.analyses.feature_fires import feature_fires
+from core.analyses.feature_geometry import feature_geometry
 from core.analyses.feature_label import feature_label
 from core.analyses.feature_lens import feature_lens
 from core.analyses.feature_list import feature_list
@@ -192,6 +196,9 @@ ANALYSES: dict[str, Analysis] = {
     "feature_attribution": Analysis(
         feature_attribution, "Which features made this prediction, and whether ablation agrees."
     ),
+    "feature_geometry": Analysis(
+        feature_geometry, "The cloud of a dictionary: its spectrum, and lobes that fire together."
+    ),
     "feature_lens": Analysis(
         feature_lens, "Which tokens features promote and suppress, beside random directions."
     ),
@@ -205,7 +212,8 @@ ANALYSES: dict[str, Analysis] = {
         feature_map, "All features laid out by what they write, and how far to trust the picture."
     ),
     "feature_neighbours": Analysis(
-        feature_neighbours, "Which features are near one: by its rows, by firing with it; and which neurons."
+        feature_neighbours,
+        "Which features are near one: by its rows, by firing with it; and which neurons.",
     ),
     "feature_fires": Analysis(
         feature_fires, "Which features fire on a pattern, beside the best neuron and chance."
@@ -228,6 +236,10 @@ ANALYSES: dict[str, Analysis] = {
     "remove": Analysis(remove, "A direction taken out everywhere: what the model stops doing."),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
+    "dictionary_check": Analysis(
+        dictionary_check,
+        "Is a dictionary read as it was trained? Every convention tried on a text.",
+    ),
     "dictionary_report": Analysis(
         dictionary_report, "How good dictionaries are: features a token, FVU, what they cost."
     ),
@@ -236,6 +248,12 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "label_test": Analysis(
         label_test, "How well a typed label says where a feature fires; texts to judge oneself."
+    ),
+    "dictionary_compare": Analysis(
+        dictionary_compare, "Which features two dictionaries share, one to one, beside chance."
+    ),
+    "blind_spots": Analysis(
+        blind_spots, "Features that one text or model has less or more of than another."
     ),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
     "domain_neurons": Analysis(
@@ -257,7 +275,7 @@ ANALYSES: dict[str, Analysis] = {
     "head_overlap": Analysis(
         head_overlap, "Which heads tasks share, and what breaks without them."
     ),
-    "dictionaries": Analysis(dictionaries, "Which sparse dictionaries the model has."),
+    "dictionaries": Analysis(dictionaries, "Which sparse dictionaries the model has.", version=2),
     "massive_values": Analysis(
         massive_values, "Where queries and keys are largest, and what goes with that channel."
     ),

@@ -154,6 +154,14 @@ def keep(folder: Path, name: str, path: Path, reading: dict[str, Any]) -> Entry:
     return entry
 
 
+def keep_again(folder: Path, name: str, new: str, reading: dict[str, Any]) -> Entry:
+    """The dictionary `name` once more under the name `new`, read otherwise. Raises `Error`."""
+    entry = entries(folder).get(name)
+    if entry is None:
+        raise Error(f"there is no dictionary {shown(name)} for this model")
+    return keep(folder, new, entry.path, entry.reading | reading)
+
+
 def forget(folder: Path, name: str) -> None:
     """Let go of a name that was added; the files stay. Raises `Error`."""
     entry = entries(folder).get(name)

@@ -23,6 +23,7 @@ from core.spec.site import site
 if TYPE_CHECKING:
     from core.models.loaded import Loaded
 
+MAX_OPEN = 8_000_000_000  # bytes of the dictionaries of one model that stay open
 FRESH_SECONDS = 1.0  # how long a look at the files holds; a step of writing asks many times
 
 
@@ -47,11 +48,20 @@ class Shelf(Mapping[str, SparseDict]):
             if held and now - held[1] < FRESH_SECONDS:
                 return held[2]
             entry = self.entries()[name]
-            stamp = names.stamp_of(entry.path)
-            if not held or held[0] != stamp:
-                held = (stamp, now, self._opened(entry))
-            self._open[name] = (stamp, now, held[2])
-            return held[2]
+            stamp = f"{names.stamp_of(entry.path)}{entry}"
+            same = held[2] if held and held[0] == stamp else self._opened(entry)
+            self._open.pop(name, None)  # the one used last stands last
+            self._open[name] = (stamp, now, same)
+            self._make_room()
+            return same
+
+    def _make_room(self) -> None:
+        """Let go of those used longest ago, as long as the rest is too much."""
+        sizes = {name: _bytes(held[2]) for name, held in self._open.items()}
+        for name in list(self._open)[:-1]:
+            if sum(sizes.values()) <= MAX_OPEN:
+                return
+            del self._open[name], sizes[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries())
@@ -70,11 +80,13 @@ class Shelf(Mapping[str, SparseDict]):
                 self._looked = time.monotonic()
             return self._entries
 
-    def forget(self, name: str = "") -> None:
-        """Look at the folders anew, and open this one anew."""
+    def look(self) -> None:
+        """Look at the files anew when they are next asked for: before an answer that is kept."""
         with self._lock:
             self._looked = float("-inf")
-            self._open.pop(name, None)
+            self._open = {
+                name: (held[0], float("-inf"), held[2]) for name, held in self._open.items()
+            }
 
     def _opened(self, entry: Entry) -> SparseDict:
         found = opened(entry.path, entry.name, **entry.reading)
@@ -107,7 +119,7 @@ def add(loaded: "Loaded", path: str | Path, name: str = "", **said: Any) -> Spar
     entry = names.keep(loaded.folder, found.name, placed(path).resolve(), plain)
     shelf = loaded.dictionaries
     if isinstance(shelf, Shelf):
-        shelf.forget(entry.name)
+        shelf.look()
     return of(shelf, entry.name)
 
 
@@ -125,7 +137,7 @@ def remove(loaded: "Loaded", name: str) -> None:
     """Let go of a name that was added; its files stay. Raises `Error`."""
     names.forget(loaded.folder, name)
     if isinstance(loaded.dictionaries, Shelf):
-        loaded.dictionaries.forget(name)
+        loaded.dictionaries.look()
 
 
 def listed(loaded: "Loaded") -> dict[str, Entry]:
@@ -154,6 +166,10 @@ def _fitted(found: SparseDict, loaded: "Loaded") -> SparseDict:
         if needed > memory.available(str(loaded.device)):
             raise Error(f"{found.name} needs {needed / 1e9:.1f} GB on {loaded.device}; no room")
     return fitted(found, loaded)
+
+
+def _bytes(found: SparseDict) -> int:
+    return sum(each.numel() * each.element_size() for each in (found.W_enc, found.W_dec))
 
 
 def address(dictionary: SparseDict, unit: int) -> str:

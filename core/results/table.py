@@ -2,10 +2,13 @@
 
 from core.results.attention import AttentionResult
 from core.results.base import Result
+from core.results.blind_spots import BlindSpots
 from core.results.card import CardResult
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
 from core.results.dictionaries import Dictionaries
+from core.results.dictionary_check import DictionaryCheck
+from core.results.dictionary_compare import DictionaryCompare
 from core.results.dictionary_report import DictionaryReport
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
@@ -17,6 +20,7 @@ from core.results.feature_attribution import FeatureAttribution
 from core.results.feature_card import FeatureCard
 from core.results.feature_concept import FeatureConcept
 from core.results.feature_fires import FeatureFires
+from core.results.feature_geometry import FeatureGeometry
 from core.results.feature_label import FeatureLabel
 from core.results.feature_lens import FeatureLens
 from core.results.feature_list import FeatureList
@@ -74,6 +78,9 @@ RESULTS: dict[str, type[Result]] = {
     "card": CardResult,
     "concept_neuron": ConceptNeuron,
     "core_neurons": CoreNeurons,
+    "dictionary_check": DictionaryCheck,
+    "blind_spots": BlindSpots,
+    "dictionary_compare": DictionaryCompare,
     "dictionary_report": DictionaryReport,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
@@ -89,6 +96,7 @@ RESULTS: dict[str, type[Result]] = {
     "gallery": Gallery,
     "feature_list": FeatureList,
     "feature_attribution": FeatureAttribution,
+    "feature_geometry": FeatureGeometry,
     "feature_lens": FeatureLens,
     "feature_map": FeatureMap,
     "feature_texts": FeatureTexts,
