@@ -15,6 +15,15 @@ def random_rows(n: int, width: int, generator: torch.Generator) -> Tensor:
     return drawn / drawn.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 
+def rows_alike(rows: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """n Gaussian vectors with mean 0 and the covariance of rows [row, width]."""
+    centred = (rows - rows.mean(0)).double()
+    value, vector = torch.linalg.eigh(centred.T @ centred / max(1, len(rows) - 1))
+    root = vector * value.clamp_min(0).sqrt()
+    drawn = torch.randn(n, rows.shape[1], generator=generator)
+    return drawn @ root.T.to(drawn)
+
+
 def random_dictionary(book: SparseDict, k: int, seed: int) -> SparseDict:
     """Same shapes, biases and normalisation; unit decoder rows at random, encoder their transpose.
 
