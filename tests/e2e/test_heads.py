@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
@@ -15,6 +16,7 @@ from tests.e2e.harness import click_cell, element, wait_answers, wait_chart
 
 pytestmark = pytest.mark.e2e
 
+STORIES = Path(__file__).resolve().parents[1] / "data" / "models" / "stories260k"
 PATIENCE = 300  # seconds for all answers about a large model on a busy machine
 PAINTED = """
 canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
@@ -54,6 +56,86 @@ def test_a_head_is_chosen_in_the_map_walked_on_from_and_clamped(visit: Visit) ->
     wait_answers(again)
     card(again, "L2.head[4]")
     expect(element(again, "tray_head")).to_contain_text("(1)")
+
+
+def tab(page: Page, name: str) -> None:
+    """Open one of the questions below the map."""
+    element(page, "choice_looked").get_by_role("radio", name=name, exact=True).click()
+    wait_answers(page, timeout=PATIENCE)
+
+
+def test_two_heads_of_another_model_are_held_and_chosen_and_stand_beside_each_other(
+    visit: Visit,
+) -> None:
+    page = opened(visit, STORIES, "Once upon a time, Lily saw Tom. Lily")
+    click_cell(page, "head_map_chart", row=3, column=6)
+    card(page, "L3.head[6]")
+    wait_answers(page, timeout=PATIENCE)
+    element(page, "head_compare").get_by_role("button").first.click()
+    expect(page.get_by_text("is held as the second head")).to_be_visible()
+    click_cell(page, "head_map_chart", row=1, column=3)
+    panel = element(page, "compare_panel")
+    expect(panel.locator(".eido-head b")).to_have_text("L1.head[3] beside L3.head[6]")
+    wait_answers(page, timeout=PATIENCE)
+
+    element(page, "choice_picks").get_by_role("radio", name="the second head").click()
+    wait_answers(page, timeout=PATIENCE)
+    click_cell(page, "head_map_chart", row=4, column=5)
+    expect(panel.locator(".eido-head b")).to_have_text("L1.head[3] beside L4.head[5]")
+    card(page, "L1.head[3]")
+    expect(page).to_have_url(re.compile("other=L4.head"))
+    wait_answers(page, timeout=PATIENCE)
+    expect(panel).to_contain_text("other heads, mean")
+    expect(panel).to_contain_text("without both")
+    expect(element(page, "compare_scores")).to_contain_text("previous token")
+    for view in ("first", "second", "difference"):
+        wait_chart(page, f"compare_{view}")
+    click_cell(page, "compare_difference", row=4, column=2)
+    expect(page).to_have_url(re.compile("token=4"))
+    wait_answers(page, timeout=PATIENCE)
+
+    element(page, "compare_swap").get_by_role("button").click()
+    card(page, "L4.head[5]")
+    expect(panel.locator(".eido-head b")).to_have_text("L4.head[5] beside L1.head[3]")
+    wait_answers(page, timeout=PATIENCE)
+    again = visit("/heads" + page.url.partition("/heads")[2])
+    wait_answers(again, timeout=PATIENCE)
+    expect(element(again, "compare_panel").locator(".eido-head b")).to_have_text(
+        "L4.head[5] beside L1.head[3]"
+    )
+    page.go_back()
+    expect(panel.locator(".eido-head b")).to_have_text("L1.head[3] beside L4.head[5]")
+
+
+def test_a_context_of_a_head_becomes_the_prompt_and_the_model_has_no_induction_head(
+    visit: Visit,
+) -> None:
+    page = opened(visit, STORIES, "Once upon a time", corpus="reference")
+    expect(element(page, "head_map_panel")).to_contain_text("previous token")
+    assert "induction" not in element(page, "head_map_panel").inner_text()
+    click_cell(page, "head_map_chart", row=3, column=6)
+    card(page, "L3.head[6]")
+    wait_answers(page, timeout=PATIENCE)
+    tab(page, "Where most")
+    panel = element(page, "contexts_panel")
+    expect(panel).to_contain_text("Where L3.head[6] looks most")
+    expect(panel).to_contain_text("random key")
+    expect(panel).to_contain_text("Without it log p of")
+    rows = element(page, "head_contexts").locator("li")
+    assert rows.count() >= 4
+    first = rows.first
+    expect(first.locator(".peak")).to_have_count(1)
+    expect(first.locator(".marked")).to_have_count(1)
+    element(page, "choice_pairs").get_by_role("radio", name="fifth 3").click()
+    expect(page).to_have_url(re.compile("pairs=3"))
+    expect(first.locator("button")).not_to_have_text("1")
+    looks, seen = (first.locator(name).inner_text().strip() for name in (".marked", ".peak"))
+    first.locator("button").click()
+    expect(page).not_to_have_url(re.compile("text=Once\\+upon\\+a\\+time&"))
+    wait_answers(page, timeout=PATIENCE)
+    text = parse_qs(urlparse(page.url).query)["text"][0]
+    assert text.endswith(looks)
+    assert seen in text
 
 
 def test_a_dot_and_a_picture_choose_a_head_and_its_effect_stands_beside_it(visit: Visit) -> None:
