@@ -55,7 +55,8 @@ CHOICES: dict[str, str] = {
     "asks": "fires",  # which question is answered about the chosen feature
     "banded": "top",  # which of its texts are listed
     "named": "",  # the label of it that is tested; "": none yet
-    "drawn": "",  # how an answer about features is shown; "": the first way
+    "drawn": "",  # how features to choose from are shown; "": the first way
+    "seen": "",  # how the answer about the chosen feature is shown; "": the first way
     "corpus": "built-in",  # the text that neurons and heads are looked at on
     "texts": "top",  # which of a neuron's texts are listed
     "panel": "",  # which selected unit stands in the clamp panel of Steer; "": none
