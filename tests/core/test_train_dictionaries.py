@@ -156,6 +156,8 @@ def test_batchtopk_keeps_k_on_average_and_learns_its_threshold() -> None:
 def test_the_rate_warms_up_stays_and_falls() -> None:
     recipe = Recipe("topk", 16_384, 32, 10_000)
     assert recipe.top_rate == pytest.approx(2e-4)
+    assert Recipe("topk", 65_536, 32, 10).top_rate == pytest.approx(1e-4)
+    assert Recipe("topk", 64, 3, 10).top_rate == pytest.approx(2e-3)
     rates = [recipe.rate_at(step) for step in (0, 499, 5_000, 7_999, 9_000)]
     assert rates == pytest.approx([4e-7, 2e-4, 2e-4, 2e-4, 1e-4])
     assert (recipe.warm_up, recipe.dead_after) == (500, 100)
