@@ -12,6 +12,7 @@ from core.analyses.head_effect import N_CONTROLS
 from core.analyses.head_patterns import refuse_long
 from core.analyses.runs import Progress, batches, log_probabilities, prompt_rows
 from core.engine.forward import run
+from core.engine.rows import Rows
 from core.engine.writes import write_matrix
 from core.models.loaded import Loaded
 from core.models.tokens import pieces, special
@@ -47,28 +48,11 @@ def head_compare(
     """
     if not isinstance(side, int) or isinstance(side, bool) or not 2 <= side <= 1_024:
         raise Error(f"side must be a whole number from 2 to 1,024, not {side!r:.40}")
-    stack = loaded.prompt_stack
-    sites = [Site(*each[:1], "head", each[1], stack=stack) for each in
-             ((layer, head), (other_layer, other_head))]  # fmt: skip
-    for site in sites:
-        loaded.check(site)
-        loaded.check(Site(site.layer, "pattern", site.unit, stack=stack))
-    if sites[0] == sites[1]:
-        raise Error(f"{sites[0]} cannot be compared with itself; choose another head")
+    sites = _sites(loaded, (layer, head), (other_layer, other_head))
     prompt, ids = prompt_rows(loaded, text)
     refuse_long(loaded, len(ids), layers=2)
-    layers = sorted({site.layer for site in sites})
-    read = [Site(at, part, stack=stack) for at in layers for part in ("pattern", "head")]
     progress.step(0.0, "where both look")
-    seen = run(
-        loaded, prompt, read=read, change=[interventions], logits="none", check=progress.check
-    ).values
-    with loaded.busy():
-        patterns = {at: seen[Site(at, "pattern", stack=stack)][0].float() for at in layers}
-        written = {at: seen[Site(at, "head", stack=stack)][0].float() for at in layers}
-        likeness = _Likeness(loaded, patterns, written).of(sites)
-        own = [patterns[site.layer][site.unit] for site in sites]
-        pooled, difference, step = _pooled(own, side)
+    alike = _seen(loaded, progress, prompt, sites, interventions, side)
     progress.step(0.5, "without each, and without both")
     asked = None
     if loaded.head is not None:
@@ -83,13 +67,46 @@ def head_compare(
         answer=asked.answer if asked else "",
         to=to,
         n_controls=N_CONTROLS,
-        step=step,
-        **likeness,
         effect=effect,
         control=control,
-        pattern=pooled,
-        difference=difference,
+        **alike,
     )
+
+
+def _sites(loaded: Loaded, *places: tuple[int, int]) -> list[Site]:
+    """The two heads. Raises `Error` where the model has no such head, or it is twice the same."""
+    stack = loaded.prompt_stack
+    sites = [Site(layer, "head", head, stack=stack) for layer, head in places]
+    for site in sites:
+        loaded.check(site)
+        loaded.check(Site(site.layer, "pattern", site.unit, stack=stack))
+    if sites[0] == sites[1]:
+        raise Error(f"{sites[0]} cannot be compared with itself; choose another head")
+    return sites
+
+
+def _seen(
+    loaded: Loaded,
+    progress: Progress,
+    prompt: Rows,
+    sites: Sequence[Site],
+    interventions: Sequence[Change],
+    side: int,
+) -> dict[str, Any]:
+    """Likeness and pooled patterns of the two, by field of the result."""
+    stack = loaded.prompt_stack
+    layers = sorted({site.layer for site in sites})
+    read = [Site(at, part, stack=stack) for at in layers for part in ("pattern", "head")]
+    seen = run(
+        loaded, prompt, read=read, change=[interventions], logits="none", check=progress.check
+    ).values
+    with loaded.busy():
+        patterns = {at: seen[Site(at, "pattern", stack=stack)][0].float() for at in layers}
+        written = {at: seen[Site(at, "head", stack=stack)][0].float() for at in layers}
+        own = [patterns[site.layer][site.unit] for site in sites]
+        pooled, difference, step = _pooled(own, side)
+        found = _Likeness(loaded, patterns, written).of(sites)
+    return found | {"pattern": pooled, "difference": difference, "step": step}
 
 
 class _Likeness:
