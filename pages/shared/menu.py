@@ -20,6 +20,7 @@ MENU: tuple[Entry, ...] = (
     Entry("app.py", "start", "Start", ":material/home:"),
     Entry("pages/neurons.py", "neurons", "Neurons", ":material/scatter_plot:"),
     Entry("pages/heads.py", "heads", "Heads", ":material/visibility:"),
+    Entry("pages/features.py", "features", "Features", ":material/apps:"),
     Entry("pages/directions.py", "directions", "Directions", ":material/explore:"),
     Entry("pages/steer.py", "steer", "Steer", ":material/tune:"),
     Entry("pages/status.py", "status", "Status", ":material/monitor_heart:"),

@@ -26,9 +26,7 @@ class Card:
     label: str  # "" where no rule was found
     score: str  # "F1 0.91", with what it stands against
     density: str  # "0.54 %"
-    tokens: tuple[str, ...]  # the strongest context
-    values: tuple[float, ...]  # [token] share of the largest value, 0 to 1
-    peak: int  # index into `tokens`
+    lines: tuple[tuple[tuple[str, ...], int], ...]  # (tokens, the hot one), strongest first
     writes: tuple[str, ...]  # tokens it promotes, strongest first
     bars: tuple[float, ...]  # its activations as a histogram, heights 0 to 1
     badges: tuple[str, ...] = ()
@@ -58,13 +56,11 @@ export default function (component) {
     part(line, "span", "", card.density);
     part(line, "span", "score", card.score);
     for (const badge of card.badges) part(line, "span", "badge", badge);
-    const text = part(item, "span", "text");
-    card.tokens.forEach((token, at) => {
-      const span = part(text, "span", at === card.peak ? "peak" : "", token);
-      const share = card.values[at];
-      if (share > 0.03) span.style.background =
-        `color-mix(in oklab, var(--role-high) ${(share * 60).toFixed(0)}%, transparent)`;
-    });
+    const lines = part(item, "span", "lines");
+    for (const [tokens, peak] of card.lines) {
+      const text = part(lines, "span", "text");
+      tokens.forEach((token, at) => part(text, "span", at === peak ? "peak" : "", token));
+    }
     const foot = part(item, "span", "foot");
     const bars = part(foot, "span", "bars");
     for (const height of card.bars) {
@@ -173,12 +169,13 @@ _CSS = (
   white-space: nowrap; overflow: hidden;
 }
 .badge { border: 1px solid var(--st-border-color); border-radius: 8px; padding: 0 6px; }
+.lines { flex: 1; overflow: hidden; }
 .text {
-  font: 0.8rem/1.55 var(--st-code-font); white-space: pre-wrap; overflow-wrap: anywhere;
-  flex: 1; overflow: hidden;
+  display: block; font: 0.8rem/1.6 var(--st-code-font); white-space: pre; overflow: hidden;
+  text-overflow: ellipsis;
 }
 .text span { border-radius: 3px; unicode-bidi: isolate; }
-.text .peak { outline: 1.5px solid var(--st-text-color); outline-offset: -1px; }
+.text .peak { background: color-mix(in oklab, var(--role-high) 45%, transparent); }
 .foot { display: flex; gap: 8px; align-items: end; height: 24px; }
 .bars { display: flex; align-items: end; gap: 1px; width: 54px; height: 22px; flex: none; }
 .bars i { flex: 1; background: var(--role-high); opacity: 0.75; min-width: 1px; }
@@ -253,9 +250,7 @@ def _card(card: Card) -> dict[str, Any]:
         "label": readable(card.label) if card.label else "",
         "score": card.score,
         "density": card.density,
-        "tokens": [_spaced(piece) for piece in card.tokens],
-        "values": [round(float(value), 3) for value in card.values],
-        "peak": card.peak,
+        "lines": [[[_spaced(piece) for piece in tokens], peak] for tokens, peak in card.lines],
         "writes": [visible(piece, 12) for piece in card.writes],
         "bars": [round(float(height), 3) for height in card.bars],
         "badges": list(card.badges),

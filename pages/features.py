@@ -1,0 +1,123 @@
+"""Features: what the latents of a sparse dictionary respond to, write and cause."""
+
+import streamlit as st
+
+from pages.shared import state
+from pages.shared.frame import page
+from pages.shared.notices import sentence
+from pages.shared.sections import (
+    clamping,
+    dictionary_health,
+    dictionary_training,
+    feature_book,
+    feature_card,
+    feature_concept,
+    feature_lens,
+    feature_map,
+    feature_near,
+    feature_pattern,
+    feature_prediction,
+    feature_prompt,
+    feature_rule,
+    feature_wall,
+    prompt,
+)
+from pages.shared.sections.feature_book import Book
+from pages.shared.sections.reading import opened
+from pages.shared.sections.view import Patience, View
+
+PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
+TEACH = (
+    "Choose a feature at the left: its texts, what it writes and causes, what is near it and how "
+    "sure its label is appear here."
+)
+WAYS = {
+    "wall": "All features",
+    "text": "On my text",
+    "made": "Behind the answer",
+    "pattern": "For a pattern",
+    "concept": "For a concept",
+    "map": "Map",
+    "health": "Health",
+    "train": "Train",
+}
+ASKS = {
+    "writes": "What it writes",
+    "causes": "What it causes",
+    "near": "What is near",
+    "rule": "Label and test",
+}
+
+
+def draw(view: View, patience: Patience) -> None:
+    """Choose a dictionary, look for features, and ask about the one that is chosen."""
+    book = feature_book.draw(view, patience.left())
+    way = state.chosen(
+        st.segmented_control, "Look for features", list(WAYS), name="features",
+        format_func=WAYS.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    if way == "train":
+        dictionary_training.draw(
+            view, view.card.sizes["n_layers"] if view.card else 1, patience.left()
+        )
+    elif book is not None:
+        _found(view, book, way, patience)
+
+
+def _found(view: View, book: Book, way: str, patience: Patience) -> None:
+    if way == "health":
+        dictionary_health.draw(view, book, patience.left())
+        return
+    left, right = st.columns([11, 10], gap="medium")
+    with left:
+        _way(view, book, way, patience)
+    feature = state.workspace().selection.feature
+    if feature is None or feature >= book.n_features:
+        with right:
+            sentence(TEACH, "info")
+        return
+    with right:
+        feature_card.draw(view, book, feature, patience.left())
+    _one(view, book, feature, patience)
+
+
+def _way(view: View, book: Book, way: str, patience: Patience) -> None:
+    """What features are chosen from."""
+    match way:
+        case "wall":
+            feature_wall.draw(view, book, patience.left())
+        case "text":
+            feature_prompt.draw(view, book, patience.left())
+        case "made":
+            feature_prediction.draw(view, book, patience.left())
+        case "pattern":
+            feature_pattern.draw(view, book, patience.left())
+        case "concept":
+            feature_concept.draw(view, book, patience.left())
+        case "map":
+            feature_map.draw(view, book, patience.left())
+
+
+def _one(view: View, book: Book, feature: int, patience: Patience) -> None:
+    """More about the chosen feature."""
+    site = book.feature(feature)
+    asks = state.chosen(
+        st.segmented_control, "More about it", list(ASKS), name="asks",
+        format_func=ASKS.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    match asks:
+        case "writes":
+            feature_lens.draw(view, book, site, patience.left())
+        case "causes":
+            clamping.draw(view, site, patience.left())
+        case "near":
+            feature_near.draw(view, book, site, patience.left())
+        case "rule":
+            feature_rule.draw(view, book, site, patience.left())
+
+
+with page("features") as work:
+    patience = Patience(PATIENCE)
+    prompt.draw()
+    if view := opened(work, patience):
+        draw(view, patience)

@@ -1,0 +1,98 @@
+"""Which dictionary a page is about."""
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from core.figures.wording import count
+from core.home import hosted
+from core.results.dictionaries import Dictionaries
+from core.spec.interventions import Clamp
+from core.spec.request import Request, ask
+from core.spec.site import Site
+from core.spec.site import site as site_of
+from pages.shared import state, tray
+from pages.shared.notices import sentence, small
+from pages.shared.panels import answer, asked
+from pages.shared.sections import corpus
+from pages.shared.sections.view import View
+
+PATIENCE = 0.9  # seconds a clamp waits for the maximum it is set to
+HELP = (
+    "A sparse dictionary: features that were trained to explain what a site of the model holds. "
+    "Those beside the model's weights (in a folder sae/) and those that were added or trained here."
+)
+NONE = (
+    "This model has no dictionary. Put one into the folder sae/ beside its weights, add one with "
+    "api.add_dictionary, or train one here."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A dictionary of model A as the page has chosen it."""
+
+    name: str
+    site: Site
+    out_site: str
+    n_features: int
+    kind: str
+    others: tuple[str, ...]  # all that can be used, this one too
+
+    def feature(self, number: int) -> Site:
+        """The address of a feature."""
+        return replace(self.site, unit=number, dictionary=self.name)
+
+    def clamp(self, view: View, number: int) -> None:
+        """Put a feature into the tray at the largest value seen on the reference text."""
+        place = self.feature(number)
+        job = asked().ask("largest", ask("scale", view.model, at=str(place)))
+        job.wait(PATIENCE)
+        unit = float(job.result.unit) if job.state == "done" else 0.0
+        tray.add(Clamp(place, unit or 1.0), unit=unit)
+
+
+def question(view: View) -> Request:
+    chosen = state.workspace().choice("dictionary")
+    return ask("dictionaries", view.model, opened=(chosen,) if chosen else ())
+
+
+def draw(view: View, grace: float) -> Book | None:
+    """The choice of a dictionary; None when there is none, or while they are looked for."""
+    found = answer(question(view), key="books", grace=grace, height=120)
+    if not isinstance(found, Dictionaries):
+        return None
+    for name, fault in zip(found.names, found.faults, strict=True):
+        if fault:
+            sentence(f"{name}: {fault}", "warning")
+    usable = found.usable()
+    if not usable:
+        sentence(NONE, "info")
+        corpus.draw()
+        return None
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        name = state.chosen(st.selectbox, "Dictionary", list(usable), name="dictionary", help=HELP)
+    with right:
+        corpus.draw()
+    row = found.names.index(name)
+    st.html(small(_about(found, row), quiet=True))
+    if found.n_features[row] < 0:
+        return None
+    return Book(
+        name, site_of(found.sites[row]), found.out_sites[row], int(found.n_features[row]),
+        found.kinds[row], usable,
+    )  # fmt: skip
+
+
+def _about(found: Dictionaries, row: int) -> str:
+    if found.n_features[row] < 0:
+        return "opening"
+    place = found.sites[row]
+    if found.out_sites[row] != place:
+        place = f"{place} to {found.out_sites[row]}"
+    parts = [count(int(found.n_features[row]), "feature"), f"of {place}", found.kinds[row]]
+    parts.append(f"{found.formats[row]} format")
+    where = "" if hosted() else found.paths[row]
+    notes = "; ".join(found.notes[row])
+    return " · ".join(part for part in (*parts, where if found.added[row] else "", notes) if part)

@@ -1,0 +1,55 @@
+"""Which features carry a concept: held-out scores beside probes and shuffled labels."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.figures import feature_concept as drawing
+from core.results.feature_concept import FeatureConcept
+from core.spec.request import Request, ask
+from pages.shared import state
+from pages.shared.sections import concept
+from pages.shared.sections.feature_book import Book
+from pages.shared.sections.one_figure import one_figure, way
+from pages.shared.sections.view import View
+
+HELP = (
+    "Every feature as a detector of the concept: half of the texts choose, the other half is "
+    "shown, with 95 % intervals. Filled: beyond what any feature reaches when the labels are "
+    "shuffled. Diamonds: a difference of means, a linear probe and the best neuron on the same "
+    "texts. Click a feature to open it."
+)
+WAYS = {"table": "features", "texts": "text by text", "sparse": "few features"}
+POOLS = {"max": "largest", "mean": "mean", "last": "last token"}
+
+
+def question(view: View, book: Book, meant: object) -> Request:
+    return ask(
+        "feature_concept", view.model, dictionary=book.name, concept=meant, seed=view.seed,
+        pool=state.workspace().choice("pooled"),
+    )  # fmt: skip
+
+
+def draw(view: View, book: Book, grace: float) -> None:
+    meant = concept.draw()
+    if meant is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show = way(WAYS)
+        state.chosen(
+            st.segmented_control, "A text counts by its", list(POOLS), name="pooled",
+            format_func=POOLS.__getitem__, label_visibility="collapsed",
+        )  # fmt: skip
+    one_figure(
+        question(view, book, concept.option(meant)), drawing, key="concept_features",
+        title=f"Which features carry “{meant.name}”", help=HELP, grace=grace, height=420,
+        on_pick=_pick if show == "table" else None, show=show,
+    )  # fmt: skip
+
+
+def _pick(found: FeatureConcept, cell: Sequence[int]) -> None:
+    # Points lie in two traces: what is beyond chance and what is not; a click names its trace's.
+    strong = found.beyond[: min(12, len(found.feature))]
+    order = [*strong.nonzero()[0].tolist(), *(~strong).nonzero()[0].tolist()]
+    if 0 <= cell[0] < len(order):
+        state.select(feature=int(found.feature[order[cell[0]]]))
