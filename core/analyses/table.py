@@ -20,6 +20,7 @@ from core.analyses.direction import direction
 from core.analyses.domain_neurons import domain_neurons
 from core.analyses.dose import dose
 from core.analyses.edited import edited
+from core.analyses.entity_features import entity_features
 from core.analyses.erase import erase
 from core.analyses.explain_test import explain_test
 from core.analyses.feature_attribution import feature_attribution
@@ -254,6 +255,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "blind_spots": Analysis(
         blind_spots, "Features that one text or model has less or more of than another."
+    ),
+    "entity_features": Analysis(
+        entity_features, "Features that tell names a model knows from names it does not."
     ),
     "core_neurons": Analysis(core_neurons, "The few neurons a text keeps using."),
     "domain_neurons": Analysis(

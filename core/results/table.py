@@ -14,6 +14,7 @@ from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
 from core.results.dose import DoseResult
 from core.results.edited import EditedResult
+from core.results.entity_features import EntityFeatures
 from core.results.erase import EraseResult
 from core.results.explain_test import ExplainTest
 from core.results.feature_attribution import FeatureAttribution
@@ -81,6 +82,7 @@ RESULTS: dict[str, type[Result]] = {
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
     "dictionary_compare": DictionaryCompare,
+    "entity_features": EntityFeatures,
     "dictionary_report": DictionaryReport,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
