@@ -38,7 +38,7 @@ def figure(result: HeadCompare, look: Look, *, view: str = "difference") -> go.F
         bar=_bar(look, apart),
     )
     n = len(z)
-    side = max(200, min(420, n * (22 if n <= MOST_LABELS else 8)))
+    side = max(200, min(340, n * (22 if n <= MOST_LABELS else 8)))
     room = grid.label_room(result.tokens) if n <= MOST_LABELS else 0
     return drawn(
         [cells],
