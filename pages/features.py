@@ -7,7 +7,7 @@ from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import (
     clamping,
-    dictionary_health,
+    dictionary_studies,
     dictionary_training,
     feature_book,
     feature_card,
@@ -38,7 +38,7 @@ WAYS = {
     "pattern": "For a pattern",
     "concept": "For a concept",
     "map": "Map",
-    "health": "Health",
+    "book": "The dictionary",
     "train": "Train",
 }
 ASKS = {
@@ -65,8 +65,8 @@ def draw(view: View, patience: Patience) -> None:
 
 
 def _found(view: View, book: Book, way: str, patience: Patience) -> None:
-    if way == "health":
-        dictionary_health.draw(view, book, patience.left())
+    if way == "book":
+        dictionary_studies.draw(view, book, patience.left())
         return
     left, right = st.columns([11, 10], gap="medium")
     with left:

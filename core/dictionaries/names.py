@@ -34,7 +34,7 @@ TABLES = (
 )
 BELOW = "checkpoints"  # Llama Scope keeps its weights there
 ADDED = ("dictionaries", ".names")  # below the home; no dictionary begins with a dot
-OPTIONS = ("dictionary", "other_dictionary", "dictionaries")
+OPTIONS = ("dictionary", "with_dictionary", "dictionaries")
 # Analyses that ask all of a model's dictionaries when their question names none.
 EVERY = ("dictionaries", "dictionary_report")
 MAX_NAMES = 1_000

@@ -33,6 +33,7 @@ CHOICES: dict[str, str] = {
     "versus": "",  # the token it is compared with; "": the mean of the vocabulary
     "ranking": "bars",  # how the ranking is shown
     "task": "retrieval",  # which task heads are tried on
+    "examples": "categories",  # what labelled examples are about: things and kinds, random words
     "shown": "",  # how it is shown; "": the first way
     "pictured": "this layer",  # whose patterns are drawn small
     "source": "",  # the tokens a head is asked about; "": those it writes most for
@@ -44,7 +45,9 @@ CHOICES: dict[str, str] = {
     "tried": "",  # the tasks whose heads are compared, by commas; "": the first two
     "typed": "depth",  # how the types of heads are shown below the map
     "dictionary": "",  # whose features are looked at; "": the first that the model has
+    "study": "dictionary_report",  # which question is asked about the dictionary as a whole
     "second": "",  # the dictionary it is compared with; "": none yet
+    "against_text": "",  # the text that its text is compared with; "": the first other one
     "features": "wall",  # how features are looked for: all cards, a text, a pattern, a concept ...
     "sorted": "contribution",  # the order of the cards
     "kept": "",  # which kinds of features have cards; "": all

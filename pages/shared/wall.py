@@ -148,7 +148,7 @@ _CSS = (
     ":host {"
     + css_roles()
     + """ }
-.view { height: 600px; overflow-y: auto; container-type: inline-size; scrollbar-gutter: stable; }
+.view { height: 760px; overflow-y: auto; container-type: inline-size; scrollbar-gutter: stable; }
 .room { position: relative; }
 .card {
   position: absolute; height: 150px; box-sizing: border-box; padding: 8px 10px; margin: 0;

@@ -198,7 +198,7 @@ def test_names_in_options_sites_and_interventions_are_found(m: Loaded) -> None:
         TEXT,
         interventions=(change, Control(Clamp("L1.resid_post.feature[b:1]", 2.0))),
         dictionary="c",
-        other_dictionary="d",
+        with_dictionary="d",
         dictionaries=("e", "f"),
         site="L1.resid_post.feature[g:4]",
         changes=(("x", "L1.resid_post.feature[h:4]@3"),),

@@ -37,6 +37,7 @@ GROUPS = {
     "silent": "silent",
 }  # fmt: skip
 LEAST_LABEL = 0.4  # F1 from which a rule counts as a label
+HIGH = 430  # pixels of the list of texts
 BEFORE, AFTER = 14, 8  # tokens shown around the place
 
 
@@ -152,13 +153,14 @@ def _texts(found: FeatureCard) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     rows = [index for index, group in enumerate(found.group) if group == shown]
-    contexts(
-        [_context(found, index) for index in rows],
-        key="card_contexts",
-        label=f"Texts of {found.site}: {GROUPS[shown]}",
-        limit=found.largest,
-        on_use=lambda row: _use(found, rows[row]),
-    )
+    with st.container(height=HIGH, border=False):
+        contexts(
+            [_context(found, index) for index in rows],
+            key="card_contexts",
+            label=f"Texts of {found.site}: {GROUPS[shown]}",
+            limit=found.largest,
+            on_use=lambda row: _use(found, rows[row]),
+        )
 
 
 def _context(found: FeatureCard, index: int) -> Context:

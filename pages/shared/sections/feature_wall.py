@@ -105,6 +105,7 @@ def _line() -> None:
             st.text_input, "Search ( / )", key="seek", value=state.workspace().choice("seek"),
             then=partial(state.choose, "seek"), placeholder="dog   ·   colour", help=SEARCH_HELP,
         )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         state.chosen(
             st.selectbox, "Order", list(SORTS), name="sorted", format_func=SORTS.__getitem__,
             width=170,

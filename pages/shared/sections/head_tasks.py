@@ -1,4 +1,4 @@
-"""Heads tried on tasks: fetching a needle, seeing only a part, their largest channels."""
+"""Heads tried on tasks: fetching a needle, following wrong examples, seeing only a part ..."""
 
 from dataclasses import dataclass
 from types import ModuleType
@@ -6,7 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from core.figures import head_consistency, head_overlap, massive_values, retrieval, sharding
+from core.figures import (
+    head_consistency,
+    head_false_induction,
+    head_overlap,
+    massive_values,
+    retrieval,
+    sharding,
+)
 from core.results.base import Result
 from core.spec.request import Request, ask
 from core.spec.task_packs import TASK_PACKS
@@ -43,6 +50,16 @@ TASKS = {
         },
         ("heads", "soft"),
     ),
+    "head_false_induction": Task(
+        "Wrong examples",
+        "Examples in the prompt have wrong labels by a rule. Score: how much more the last token "
+        "looks at labels the rule would give than at others; control, the same labels in no order. "
+        "Then the best heads are silenced at the last token: how much of the lost accuracy comes "
+        "back, beside as many others.",
+        head_false_induction,
+        {"heads": "heads", "ablation": "without the best heads"},
+        ("heads",),
+    ),
     "sharding": Task(
         "Seeing a part",
         "Every head in turn sees only its shard of the text, the others all of it: how much the "
@@ -78,11 +95,14 @@ TASKS = {
 }  # fmt: skip
 
 
+EXAMPLES = {"categories": "things and their kind", "random": "random words"}
 FIRST = ("repeated_tokens", "successions")  # tasks whose heads are compared at first
 
 
 def question(view: View, name: str) -> Request:
     options: dict[str, Any] = {"tasks": tuple(tried())} if name == "head_overlap" else {}
+    if name == "head_false_induction":
+        options = {"source": state.workspace().choice("examples")}
     return ask(name, view.model, seed=view.seed, **options)
 
 
@@ -112,6 +132,11 @@ def draw(view: View, layer: int, grace: float) -> None:
     )  # fmt: skip
     if name == "head_overlap" and not _choose_tasks():
         return
+    if name == "head_false_induction":
+        state.chosen(
+            st.segmented_control, "Examples", list(EXAMPLES), name="examples",
+            format_func=EXAMPLES.__getitem__,
+        )  # fmt: skip
     task, request = TASKS[name], question(view, name)
     found = begun(request, key=name, label="Begin", teach=task.help, grace=grace)
     if found is not None:

@@ -9,13 +9,16 @@ import numpy as np
 import streamlit as st
 
 from core.figures import head_ovqk as drawing
+from core.figures import head_successor as successor
 from core.figures.wording import number, visible
 from core.results.head_ovqk import HeadOvqk
+from core.results.head_successor import HeadSuccessor
 from core.spec.request import Request, ask
 from core.spec.site import Site
 from pages.shared import state
 from pages.shared.clicks import pickable_chart
-from pages.shared.panels import answer
+from pages.shared.panels import answer, panel
+from pages.shared.sections.begun import begun
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.view import View, as_code
@@ -28,6 +31,13 @@ HELP = (
     "depends on the distance. What the weights could do says nothing about whether they do it on "
     "your text: see what it causes."
 )
+COUNTS = (
+    "A successor head turns an item of an ordered list into the next one: Monday into Tuesday. "
+    "Every item goes through the head's output matrices; the next item should be raised most. For "
+    "models with numbers as single tokens, the last digit is exchanged in front of the head too: "
+    "does what it says follow? Controls: other heads, random weights, random directions."
+)
+LISTS = {"items": "a list", "digits": "last digits"}
 K, SHOWN, CHANNELS = 10, 6, 5
 
 
@@ -68,6 +78,30 @@ def draw(view: View, site: Site, causes: str, grace: float) -> None:
                 fig = drawn(drawing.figure, found, show=show)
                 pickable_chart(fig, key=f"ovqk_{show}", label=f"{site}: {show}", on_pick=None)
         foot(found, drawing.caption(found), key="ovqk", python=as_code(request))
+    _counts(view, site, grace)
+
+
+def _counts(view: View, site: Site, grace: float) -> None:
+    """Ordered lists through the head, once it is begun."""
+    options: dict[str, Any] = {"layer": site.layer, "head": site.unit, "stack": view.stack}
+    request = ask("head_successor", view.model, seed=view.seed, **options, **view.against)
+    found = begun(request, key="successor", label="Try it on a list", teach=COUNTS, grace=grace)
+    if not isinstance(found, HeadSuccessor):
+        return
+    shown = state.chosen(
+        st.segmented_control, "Shown as", list(LISTS), name="shown",
+        format_func=LISTS.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    told = successor.digits_caption(found) if shown == "digits" else successor.caption(found)
+    panel(
+        found,
+        drawn(successor.figure, found, view=shown),
+        key="successor",
+        title="Does it count on?",
+        help=COUNTS,
+        caption=told,
+        python=as_code(request),
+    )
 
 
 def written(found: HeadOvqk) -> str:
