@@ -17,11 +17,10 @@ from torch.nn.functional import pad
 from kernels.feature_topk.activation import Activation
 from kernels.feature_topk.codes import Codes, joined
 from kernels.feature_topk.encoder import BLOCK, Encoder
+from kernels.feature_topk.keys import most_tokens, packed, unpacked
 from kernels.lens_topk.blocks import first
 
 FEW = 262_144  # pre-activations; below, the calls cost more than reading all of them again
-_VALUE = 31  # bits of a float32 above zero
-_LARGEST = (1 << _VALUE) - 1
 _SMALLEST = 2.0**-149  # float32 above zero
 
 
@@ -46,11 +45,11 @@ def run(
     lengths = None if lengths is None else lengths.float()
     encoder = Encoder(weight, bias.float(), activation, lengths)
     if not len(x) or (activation.kind == "topk" and len(x) * encoder.n <= FEW):
-        return _few(x.float(), encoder)
+        return _few(x, encoder)
     rows, panel, strip = _sizes(len(x), encoder)
     scratch = torch.empty(panel * rows, device=x.device)
     tiles = [
-        _tile(part.float(), encoder, scratch[: panel * len(part)].view(-1, len(part), strip))
+        _tile(part, encoder, scratch[: panel * len(part)].view(-1, len(part), strip))
         for part in torch.split(x, rows)
     ]
     return joined(tiles, encoder.n, x.device)
@@ -73,8 +72,7 @@ def _few(x: Tensor, encoder: Encoder) -> Codes:
 def _sizes(n: int, encoder: Encoder) -> tuple[int, int, int]:
     """Tokens, panel and strip; few tokens take longer strips."""
     sizes = SIZES[encoder.weight.device.type]
-    most = 1 << (63 - _VALUE - encoder.n.bit_length())  # what `_keys` has room for
-    rows = max(1, min(sizes.rows, most, n))
+    rows = max(1, min(sizes.rows, most_tokens(encoder.n), n))
     longer = max(1, sizes.rows // rows // 4)
     if encoder.weight.dtype != torch.float32:  # each strip is copied to float32
         longer = min(4, longer)
@@ -96,7 +94,7 @@ def _tile(x: Tensor, encoder: Encoder, scratch: Tensor) -> Codes:
         find(x, encoder, slice(start, min(start + panel, encoder.n)), scratch)
         for start in range(0, encoder.n, panel)
     ]
-    return _unpacked(torch.cat(keys).sort().values, len(x), encoder)
+    return unpacked(torch.cat(keys).sort().values, len(x), encoder.n, encoder.most)
 
 
 def _panel(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:
@@ -112,8 +110,11 @@ def _panel(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:
     fires = held >= bound[row] if encoder.kind == "topk" else encoder.fires(held, block)
     at, feature = _entries(fires, block)
     value = encoder.values(held.view(-1)[at], feature)
-    keys = _packed(row[_pair(at)], feature, value, encoder)
-    return keys[value > 0] if encoder.kind == "gated" else keys
+    row = row[_pair(at)]
+    if encoder.kind == "gated":
+        live = value > 0
+        row, feature, value = row[live], feature[live], value[live]
+    return packed(row, feature, value, encoder.n)
 
 
 def _bound(highest: Tensor, encoder: Encoder, block: int) -> Tensor:
@@ -137,7 +138,7 @@ def _groups(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor
     value, place = held.view(len(x), -1, size).max(dim=2)
     row, group = (value > 0).nonzero(as_tuple=True)
     feature = part.start + group * size + place[row, group]
-    return _packed(row, feature, value[row, group], encoder)
+    return packed(row, feature, value[row, group], encoder.n)
 
 
 def _filled(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:
@@ -171,24 +172,3 @@ def _entries(fires: Tensor, block: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pair(at: Tensor) -> Tensor:
     return torch.div(at, BLOCK, rounding_mode="floor")
-
-
-def _packed(row: Tensor, feature: Tensor, value: Tensor, encoder: Encoder) -> Tensor:
-    """One number per entry, in the order of codes: by token, by falling value, by latent."""
-    falling = _LARGEST - value.view(torch.int32).long()
-    return (((row << _VALUE) | falling) << encoder.n.bit_length()) | feature
-
-
-def _unpacked(keys: Tensor, n_tokens: int, encoder: Encoder) -> Codes:
-    """Codes of sorted keys; topk keeps the first k of a token."""
-    bits = encoder.n.bit_length()
-    token = keys >> (_VALUE + bits)
-    counts = torch.bincount(token, minlength=n_tokens)
-    start = pad(counts.cumsum(0), (1, 0))
-    if encoder.kind == "topk":
-        k = encoder.activation.k
-        rank = torch.arange(len(keys), device=keys.device) - start[token]
-        keys = keys[rank < k]
-        start = pad(counts.clamp_max(k).cumsum(0), (1, 0))
-    value = (_LARGEST - (keys >> bits & _LARGEST)).int().view(torch.float32)
-    return Codes(start, (keys & ((1 << bits) - 1)).int(), value, encoder.n)

@@ -34,13 +34,22 @@ class Encoder:
     def kind(self) -> Kind:
         return self.activation.kind
 
+    @property
+    def most(self) -> int | None:
+        """How many latents of a token fire at most; None where nothing limits them."""
+        return self.activation.k if self.kind == "topk" else None
+
     def fill(self, x: Tensor, part: slice, out: Tensor) -> None:
-        """What is held of some latents, into out [token, part]; x [token, d_in] float32."""
+        """What is held of some latents, into out [token, part]; x [token, d_in]."""
         weight, bias = self.weight[:, part], self.bias[part]
         if self.kind == "gated":
             product(x, weight.T, out)
             return
-        torch.addmm(bias, x, weight.float(), out=out)
+        if x.is_cuda and x.dtype == weight.dtype != torch.float32:
+            product(x, weight.T, out)  # half precision summed in float32
+            out.add_(bias)
+        else:
+            torch.addmm(bias, x.float(), weight.float(), out=out)
         if self.lengths is not None:
             out.mul_(self.lengths[part])
 
