@@ -1,6 +1,8 @@
 """What codes write: against a dense product in float64, empty tokens, every precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 import torch
@@ -11,12 +13,33 @@ from kernels.feature_decode import decode, reference
 from kernels.feature_topk import Codes, codes, from_dense
 
 Run = Callable[[Codes, Tensor], Tensor]
+NO_TRITON = "triton is not installed; `pip install triton` runs this in its interpreter"
 
 
-@pytest.fixture(params=["reference"])
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(reference, "ENTRIES", 7)
-    return reference.run
+@pytest.fixture(params=["reference", "triton"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
+    if request.param == "reference":
+        monkeypatch.setattr(reference, "ENTRIES", 7)
+        return reference.run
+    fused: ModuleType = request.getfixturevalue("fused")
+    monkeypatch.setattr(fused, "WIDTH", 16)
+    if not torch.cuda.is_available():
+        return fused.run
+    return lambda found, weight: fused.run(_on_card(found), weight.cuda()).cpu()
+
+
+@pytest.fixture(scope="module")
+def fused() -> Iterator[ModuleType]:
+    """The Triton path: on the card where there is one, else in Triton's interpreter."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not torch.cuda.is_available():
+            patch.setenv("TRITON_INTERPRET", "1")
+        pytest.importorskip("triton", reason=NO_TRITON)
+        yield import_module("kernels.feature_decode.triton")
+
+
+def _on_card(found: Codes) -> Codes:
+    return Codes(found.start.cuda(), found.feature.cuda(), found.value.cuda(), found.n_features)
 
 
 def activations(n: int, features: int, seed: int = 0) -> Tensor:
