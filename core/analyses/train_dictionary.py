@@ -102,6 +102,11 @@ def _place(loaded: Loaded, text: str) -> Site:
             "position, such as L2.resid_post"
         )
     loaded.check(place)
+    if place.stack != loaded.prompt_stack:
+        raise Error(
+            f"{place}: the decoder of {loaded.name} sees no token of a text; name a site of its "
+            f"encoder, such as enc.{place}"
+        )
     return place
 
 

@@ -196,6 +196,15 @@ def test_heads_neurons_and_outputs_can_be_trained_on(stories: Loaded, place: str
     assert np.isfinite(result.final_delta_ce).all()
 
 
+def test_of_an_encoder_decoder_the_encoder_is_trained_on(tiny: Callable[[str], Path]) -> None:
+    t5 = api.load(tiny("t5"), device="cpu")
+    small = {"steps": 2, "batch": 64, "n_features": 32}
+    assert train(t5, site="enc.L0.resid_post", **small).finished
+    assert api.run("feature_attribution", t5, text="the cat sat", dictionary="own").n_active > 0
+    with pytest.raises(Error, match=r"name a site of its encoder, such as enc\.L0"):
+        train(t5, site="L0.resid_post", name="other", **small)
+
+
 def test_an_encoder_is_trained_on_without_a_cost(tiny: Callable[[str], Path]) -> None:
     bert = api.load(tiny("bert"), device="cpu")
     result = train(bert, site="L1.resid_post", steps=2, batch=64, n_features=32)
@@ -226,7 +235,6 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(
 
 
 def test_it_is_on_the_shelf_at_once_and_our_own_reader_gives_equal_codes(stories: Loaded) -> None:
-    stories.dictionaries.forget("own")  # type: ignore[attr-defined]
     for architecture in ARCHITECTURES:
         train(stories, architecture=architecture, name=architecture)
         read = shelf.of(stories.dictionaries, architecture)
