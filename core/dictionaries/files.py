@@ -182,7 +182,7 @@ def _npz_headers(path: Path) -> None:
                 numbers += size
     except Error:
         raise
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile):
         raise Error(f"{path.name} is no npz file that can be read; download it again") from None
     _fits(path.name, numbers)
 
@@ -227,7 +227,7 @@ def _stored_plainly(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
         raise Error(
             f"{path.name} is no archive of torch; save it again with torch.save of a version "
             "since 1.6"

@@ -90,7 +90,7 @@ def turned(w: dict[str, Array], name: str) -> torch.Tensor:
     return torch.tensor(np.ascontiguousarray(w[name].T))
 
 
-def _json(path: Path, plain: Any) -> None:
+def json_file(path: Path, plain: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(plain))
 
@@ -112,7 +112,7 @@ def saelens(root: Path, architecture: str, w: dict[str, Array], **more: Any) -> 
         about |= {"hook_name": "blocks.1.mlp.hook_in", "hook_name_out": "blocks.1.hook_mlp_out"}
     about |= more.pop("metadata", {})
     config = {"architecture": architecture, "d_in": D, "d_sae": F, "metadata": about, **more}
-    _json(folder / "cfg.json", config)
+    json_file(folder / "cfg.json", config)
     save_file(tensors(w | {"b_gate": w["b_enc"]}, *names), folder / "sae_weights.safetensors")
     return folder
 
@@ -121,7 +121,7 @@ def saelens_flat(root: Path, w: dict[str, Array], **config: Any) -> Path:
     """A folder of before version 6."""
     folder = root / "flat"
     plain = {"hook_point": "blocks.1.hook_resid_post", "d_in": D, "d_sae": F, **config}
-    _json(folder / "cfg.json", {"model_name": "gpt2-small"} | plain)
+    json_file(folder / "cfg.json", {"model_name": "gpt2-small"} | plain)
     save_file(
         tensors(w, *WEIGHTS) | {"scaling_factor": torch.ones(F)}, folder / "sae_weights.safetensors"
     )
@@ -188,7 +188,7 @@ def gemma_scope(root: Path, w: dict[str, Array], *, lower: bool = False) -> Path
 
 def gemma_scope_2(root: Path, w: dict[str, Array]) -> Path:
     folder = root / "gemma-scope-2-1b-pt" / "transcoder" / "layer_1_width_16k_l0_small_affine"
-    _json(
+    json_file(
         folder / "config.json",
         {
             "architecture": "jump_relu",
@@ -215,7 +215,7 @@ def affine_rule(w: dict[str, Array]) -> Rule:
 def sparsify(root: Path, w: dict[str, Array], module: str, **config: Any) -> Path:
     folder = root / module
     base = {"expansion_factor": 3, "num_latents": 0, "k": K, "normalize_decoder": True, "d_in": D}
-    _json(folder / "cfg.json", base | config)
+    json_file(folder / "cfg.json", base | config)
     stored = {
         "encoder.weight": turned(w, "W_enc"),
         "encoder.bias": torch.tensor(w["b_enc"]),
@@ -230,7 +230,7 @@ def sparsify(root: Path, w: dict[str, Array], module: str, **config: Any) -> Pat
 def learned(root: Path, kind: str, w: dict[str, Array], **stored: Any) -> Path:
     """A folder of dictionary_learning."""
     folder = root / kind
-    _json(
+    json_file(
         folder / "config.json",
         {
             "trainer": {
@@ -281,7 +281,7 @@ def openai(root: Path, w: dict[str, Array], activation: str) -> Path:
 
 def llama_scope(root: Path, w: dict[str, Array]) -> Path:
     folder = root / "Llama3_1-8B-Base-L1R-8x"
-    _json(
+    json_file(
         folder / "hyperparams.json",
         {
             "d_model": D,
@@ -309,262 +309,3 @@ def circuit_tracer(root: Path, w: dict[str, Array]) -> Path:
     stored = {"W_enc": turned(w, "W_enc"), **tensors(w, "b_enc", "W_dec", "b_dec", "W_skip")}
     save_file(stored, folder / "layer_1.safetensors")
     return folder / "layer_1.safetensors"
-
-
-def written(root: Path) -> dict[str, Written]:
-    """Every format once or more, each from random numbers of its own."""
-    w = [numbers(seed) for seed in range(40)]
-    take = iter(w)
-    found: dict[str, Written] = {}
-    post, at_in, at_out = "L1.resid_post", "L1.mlp_in", "L1.mlp_out"
-
-    def new(name: str, make: Callable[[Path, dict[str, Array]], tuple[Path, Rule]], **more: Any):
-        place = root / name
-        place.mkdir()
-        path, rule = make(place, next(take))
-        found[name] = Written(
-            path, rule, more.get("site", post), more.get("said", {}), more.get("out", "")
-        )
-
-    new(
-        "saelens standard",
-        lambda r, w: (saelens(r, "standard", w), linear(w, relu, subtract=True)),
-    )
-    new(
-        "saelens standard, nothing subtracted",
-        lambda r, w: (
-            saelens(r, "standard", w, apply_b_dec_to_input=False),
-            linear(w, relu, subtract=False),
-        ),
-    )
-    new("saelens gated", lambda r, w: (saelens(r, "gated", w), gated_rule(w)))
-    new(
-        "saelens jumprelu",
-        lambda r, w: (
-            saelens(r, "jumprelu", w),
-            linear(w, lambda pre: jump(pre, w["threshold"]), subtract=True),
-        ),
-    )
-    new("saelens topk", lambda r, w: (saelens(r, "topk", w, k=K), linear(w, topk, subtract=True)))
-    new(
-        "saelens rms",
-        lambda r, w: (
-            saelens(r, "standard", w, normalize_activations="constant_norm_rescale"),
-            rms_rule(linear(w, relu, subtract=True)),
-        ),
-    )
-
-    def with_scaler(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        folder = saelens(r, "standard", w, normalize_activations="expected_average_only_in")
-        _json(folder / "activation_scaler.json", {"scaling_factor": 0.25})
-        return folder, scaled_rule(linear(w, relu, subtract=True), 0.25)
-
-    new("saelens with a scaler", with_scaler)
-    for kind in ("transcoder", "skip_transcoder", "jumprelu_transcoder"):
-
-        def make(r: Path, w: dict[str, Array], kind: str = kind) -> tuple[Path, Rule]:
-            rules = {
-                "transcoder": linear(w, relu, subtract=False),
-                "skip_transcoder": skip_rule(w),
-                "jumprelu_transcoder": linear(
-                    w, lambda pre: jump(pre, w["threshold"]), subtract=False
-                ),
-            }
-            return saelens(r, kind, w), rules[kind]
-
-        new(f"saelens {kind}", make, site=at_in, out=at_out)
-
-    def centred(inner: Rule) -> Rule:
-        return lambda x: inner(x - x.mean(1, keepdims=True))
-
-    new(
-        "saelens flat",
-        lambda r, w: (saelens_flat(r, w), centred(linear(w, relu, subtract=True))),
-    )
-    new(
-        "saelens flat topk",
-        lambda r, w: (
-            saelens_flat(
-                r,
-                w,
-                activation_fn_str="topk",
-                activation_fn_kwargs={"k": K},
-                model_from_pretrained_kwargs={"center_writing_weights": False},
-            ),
-            linear(w, topk, subtract=True),
-        ),
-    )
-    new(
-        "gemma scope",
-        lambda r, w: (
-            gemma_scope(r, w),
-            linear(w, lambda pre: jump(pre, w["threshold"]), subtract=False),
-        ),
-    )
-    new(
-        "gemma scope, lower case",
-        lambda r, w: (
-            gemma_scope(r, w, lower=True),
-            linear(w, lambda pre: jump(pre, w["threshold"]), subtract=False),
-        ),
-    )
-    new(
-        "gemma scope 2",
-        lambda r, w: (gemma_scope_2(r, w), affine_rule(w)),
-        site=at_in,
-        out=at_out,
-    )
-    new(
-        "sparsify",
-        lambda r, w: (sparsify(r, w, "layers.1"), linear(w, topk, subtract=True)),
-    )
-    new(
-        "sparsify groupmax",
-        lambda r, w: (
-            sparsify(r, w, "h.1.mlp", activation="groupmax"),
-            linear(w, groupmax, subtract=True),
-        ),
-        site=at_out,
-    )
-
-    def transcoding(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        inner = linear(w, topk, subtract=False)
-
-        def rule(x: Array) -> tuple[Array, Array]:
-            codes, y = inner(x)
-            return codes, y + x @ w["W_skip"].T
-
-        return sparsify(r, w, "layers.1.mlp", transcode=True, skip_connection=True), rule
-
-    new("sparsify transcoder", transcoding, site=at_in, out=at_out)
-    _learned(new)
-    for activation in ("TopK", "ReLU"):
-
-        def make_openai(
-            r: Path, w: dict[str, Array], activation: str = activation
-        ) -> tuple[Path, Rule]:
-            if activation == "ReLU":
-                return openai(r, w, activation), centred(linear(w, relu, subtract=True))
-            return openai(r, w, activation), normed_rule(linear(w, topk, subtract=True))
-
-        new(f"openai {activation}", make_openai)
-    new(
-        "llama scope",
-        lambda r, w: (
-            llama_scope(r, w),
-            scaled_rule(linear(w, lambda pre: jump(pre, 0.3), subtract=False), D**0.5 / 5.0),
-        ),
-    )
-    new(
-        "circuit-tracer",
-        lambda r, w: (circuit_tracer(r, w), skip_rule(w)),
-        site=at_in,
-        out=at_out,
-    )
-    _single(new)
-    return found
-
-
-def _learned(new: Callable[..., None]) -> None:
-    def bias(w: dict[str, Array], name: str) -> dict[str, torch.Tensor]:
-        return {name: torch.tensor(w["b_dec"])}
-
-    def threshold(value: float) -> dict[str, torch.Tensor]:
-        return {"threshold": torch.tensor(value), "k": torch.tensor(K)}
-
-    new(
-        "AutoEncoder",
-        lambda r, w: (
-            learned(r, "AutoEncoder", w, **linear_maps(w), **bias(w, "bias")),
-            linear(unit_rows(w), relu, subtract=True),
-        ),
-    )
-    new(
-        "AutoEncoderNew",
-        lambda r, w: (
-            learned(r, "AutoEncoderNew", w, **linear_maps(w), **bias(w, "decoder.bias")),
-            linear(w, relu, subtract=False),
-        ),
-    )
-    new(
-        "GatedAutoEncoder",
-        lambda r, w: (
-            learned(
-                r,
-                "GatedAutoEncoder",
-                w,
-                **{k: v for k, v in linear_maps(w).items() if k != "encoder.bias"},
-                **bias(w, "decoder_bias"),
-                r_mag=torch.tensor(w["r_mag"]),
-                gate_bias=torch.tensor(w["b_enc"]),
-                mag_bias=torch.tensor(w["b_mag"]),
-            ),
-            gated_rule(w),
-        ),
-    )
-    new(
-        "AutoEncoderTopK",
-        lambda r, w: (
-            learned(
-                r, "AutoEncoderTopK", w, **linear_maps(w), **bias(w, "b_dec"), **threshold(-1.0)
-            ),
-            linear(w, topk, subtract=True),
-        ),
-    )
-    new(
-        "BatchTopKSAE",
-        lambda r, w: (
-            learned(r, "BatchTopKSAE", w, **linear_maps(w), **bias(w, "b_dec"), **threshold(0.4)),
-            linear(w, lambda pre: jump(pre, 0.4), subtract=True),
-        ),
-    )
-    new(
-        "BatchTopKSAE without a threshold",
-        lambda r, w: (
-            learned(r, "BatchTopKSAE", w, **linear_maps(w), **bias(w, "b_dec"), **threshold(-1.0)),
-            linear(w, topk, subtract=True),
-        ),
-    )
-    new(
-        "MatryoshkaBatchTopKSAE",
-        lambda r, w: (
-            learned(r, "MatryoshkaBatchTopKSAE", w, **tensors(w, *WEIGHTS), **threshold(0.4)),
-            linear(w, lambda pre: jump(pre, 0.4), subtract=True),
-        ),
-    )
-    new(
-        "JumpReluAutoEncoder",
-        lambda r, w: (
-            learned(r, "JumpReluAutoEncoder", w, **tensors(w, *WEIGHTS, "threshold")),
-            linear(w, lambda pre: jump(pre, w["threshold"]), subtract=False),
-        ),
-    )
-
-
-def _single(new: Callable[..., None]) -> None:
-    def deepseek(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        stored = linear_maps(w) | {"decoder.bias": torch.tensor(w["b_dec"])}
-        torch.save(stored, r / "some_model_l1_sae.pt")
-        return r / "some_model_l1_sae.pt", linear(w, relu, subtract=False)
-
-    def qwen(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        stored = {name: turned(w, name) for name in ("W_enc", "W_dec")}
-        torch.save(stored | tensors(w, "b_enc", "b_dec"), r / "layer1.sae.pt")
-        return r / "layer1.sae.pt", linear(w, topk, subtract=False)
-
-    def attention(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        torch.save(tensors(w, *WEIGHTS), r / "old.pt")
-        _json(
-            r / "old_cfg.json",
-            {"act_size": D, "dict_size": F, "act_name": "blocks.1.attn.hook_z"},
-        )
-        return r / "old.pt", linear(w, relu, subtract=True)
-
-    def plain(r: Path, w: dict[str, Array]) -> tuple[Path, Rule]:
-        save_file(tensors(w, *WEIGHTS), r / "mine.safetensors")
-        return r / "mine.safetensors", linear(w, relu, subtract=True)
-
-    new("linear maps in one file", deepseek)
-    new("features first in one file", qwen, said={"k": K})
-    new("attention dictionary", attention, site="L1.head")
-    new("W_enc and W_dec alone", plain, said={"site": "L1.resid_post", "subtract": True})
