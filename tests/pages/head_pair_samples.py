@@ -5,6 +5,7 @@ import numpy as np
 from core.results.base import Result
 from core.results.head_compare import MEASURES, HeadCompare
 from core.results.head_contexts import BINS, RELATIONS, HeadContexts
+from core.results.head_false_induction import HeadFalseInduction
 from core.results.head_overlap import HeadOverlap
 from tests.pages.samples import HOSTILE, PLAIN
 
@@ -37,6 +38,32 @@ def head_compare(
         control=np.array([0.01, -0.02, 0.0]) if foretells else nan,
         pattern=pattern,
         difference=pattern[0].astype("int16") - pattern[1],
+    )
+
+
+def head_false_induction(n_layers: int = 6, n_heads: int = 6) -> HeadFalseInduction:
+    """One head that follows wrong examples; without it half of the lost accuracy comes back."""
+    rng, shape = np.random.default_rng(3), (n_layers, n_heads)
+    score = rng.uniform(-0.02, 0.02, shape).astype("float32")
+    score[4, 1] = 0.7
+    return HeadFalseInduction(
+        request={},
+        source="random",
+        names=(),
+        n_examples=20,
+        n_classes=4,
+        n_prompts=24,
+        n_chosen_on=12,
+        n_tested=12,
+        n_random=5,
+        score=score,
+        control=rng.uniform(-0.02, 0.02, shape).astype("float32"),
+        mass=rng.uniform(0.1, 0.9, shape).astype("float32"),
+        chosen=np.array([[4, 1]]),
+        accuracy_true=np.array([0.9, 0.7, 0.9, 0.9, 0.8, 0.9, 0.9]),
+        accuracy_false=np.array([0.1, 0.5, 0.1, 0.1, 0.2, 0.1, 0.1]),
+        margin_true=np.array([3.0, 2.0, 3.0, 3.0, 2.9, 3.0, 3.1]),
+        margin_false=np.array([-3.0, -1.0, -3.0, -3.0, -2.9, -3.0, -3.1]),
     )
 
 

@@ -14,7 +14,7 @@ from core.spec.workspace import Selection, Workspace
 from pages.shared.sections.head_compare import named
 from pages.shared.sections.head_tasks import TASKS
 from tests import tiny
-from tests.pages import head_cause_samples, head_pair_samples
+from tests.pages import head_cause_samples, head_pair_samples, head_weight_samples
 from tests.pages.fake import address, field, notes, settled, work
 from tests.pages.head_page import PATIENCE, family, opened, small, sound
 
@@ -217,6 +217,43 @@ def test_the_map_shows_the_stage_of_every_head_and_then_types_need_no_beginning(
     said = sound(at)
     assert "heads fit a rule" in said.partition("<b>All heads</b>")[2].partition("<b>One score")[0]
     assert not [button for button in at.button if button.key == "types_begin"]
+
+
+@small
+def test_wrong_examples_are_of_the_kind_that_is_chosen(made_up: Any) -> None:
+    asked = made_up(head_false_induction=head_pair_samples.head_false_induction())
+    at = opened(looked="tasks", task="head_false_induction", examples="random")
+    before = len(at.get("plotly_chart"))
+    at.button(key="head_false_induction_begin").click()
+    settled(at, PATIENCE)
+    wanted = [request for request in asked if request.analysis == "head_false_induction"]
+    assert [request.option("source") for request in wanted] == ["random"]
+    for shown in TASKS["head_false_induction"].views:
+        at.session_state["_workspace"] = work(at).with_choice("shown", shown)
+        settled(at, PATIENCE)
+        assert "looks for what wrong examples teach" in sound(at)
+        assert len(at.get("plotly_chart")) == before + 1
+
+
+@small
+def test_pairs_of_heads_are_shown_by_their_channels_too(made_up: Any) -> None:
+    made_up(head_composition=head_weight_samples.head_composition())
+    at = opened(looked="pairs", shown="channels")
+    assert "200 random directions" in sound(at)
+    assert address(at)["shown"] == "channels"
+
+
+@small
+def test_a_list_is_tried_on_a_head_when_it_is_begun(made_up: Any) -> None:
+    asked = made_up(head_successor=head_weight_samples.head_successor())
+    at = opened(looked="tokens")
+    assert not any(request.analysis == "head_successor" for request in asked)
+    at.button(key="successor_begin").click()
+    settled(at, PATIENCE)
+    for shown, said in (("items", "no single token"), ("digits", "144 numbers, 36 held out")):
+        at.session_state["_workspace"] = work(at).with_choice("shown", shown)
+        settled(at, PATIENCE)
+        assert said in sound(at)
 
 
 @small
