@@ -195,6 +195,63 @@ def _parts(n: int) -> Iterator[tuple[int, int]]:
         yield first, min(n, first + _ROWS)
 
 
+@dataclass
+class _Found:
+    """What one pass over the likenesses gives; `whole` where one to one can be worked out."""
+
+    nearest: np.ndarray
+    likeness: np.ndarray
+    chance: np.ndarray
+    reverse: np.ndarray
+    back: np.ndarray
+    whole: np.ndarray | None
+
+    @property
+    def mutual(self) -> np.ndarray:
+        """Each is the other's nearest, [compared] bool."""
+        found: np.ndarray = self.back[self.nearest] == np.arange(len(self.nearest))
+        return found
+
+
+def _pass(pair: _Pair, progress: Progress) -> _Found:
+    n, m = (len(numbers) for numbers in pair.numbers)
+    small = max(n, m) <= MOST_HUNGARIAN
+    found = _Found(
+        np.zeros(n, np.int64),
+        np.zeros(n),
+        np.zeros(n),
+        np.full(m, -2.0),
+        np.zeros(m, np.int64),
+        np.empty((n, m), np.float32) if small else None,
+    )
+    for first, last in _parts(n):
+        progress.step(first / n, f"feature {first:,} of {n:,}")
+        table = pair.likeness(first, last)
+        found.nearest[first:last] = table.argmax(axis=1)
+        found.likeness[first:last] = table.max(axis=1)
+        best = table.argmax(axis=0)
+        value = table[best, np.arange(m)]
+        more = value > found.reverse
+        found.reverse[more], found.back[more] = value[more], first + best[more]
+        found.chance[first:last] = pair.chance(first, last).max(axis=1)
+        if found.whole is not None:
+            found.whole[first:last] = table
+    return found
+
+
+def _partners(found: _Found, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """(partner [compared], -1 for none; likeness, NaN for none), one to one."""
+    n = len(found.nearest)
+    if found.whole is None:
+        mutual = found.mutual
+        return np.where(mutual, found.nearest, -1), np.where(mutual, found.likeness, np.nan)
+    progress.step(0.9, "matching one to one")
+    partner, alike = np.full(n, -1), np.full(n, np.nan)
+    row, column = linear_sum_assignment(-found.whole)
+    partner[row], alike[row] = column, found.whole[row, column]
+    return partner, alike
+
+
 def _result(
     loaded: Loaded,
     there: Loaded,
@@ -203,54 +260,30 @@ def _result(
     pair: _Pair,
     progress: Progress,
 ) -> DictionaryCompare:
-    n, m = (len(numbers) for numbers in pair.numbers)
-    nearest, likeness, chance = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
-    reverse, back = np.full(m, -2.0), np.zeros(m, np.int64)
-    whole = np.empty((n, m), np.float32) if max(n, m) <= MOST_HUNGARIAN else None
-    for first, last in _parts(n):
-        progress.step(first / n, f"feature {first:,} of {n:,}")
-        table = pair.likeness(first, last)
-        nearest[first:last], likeness[first:last] = table.argmax(axis=1), table.max(axis=1)
-        best = table.argmax(axis=0)
-        value = table[best, np.arange(m)]
-        more = value > reverse
-        reverse[more], back[more] = value[more], first + best[more]
-        chance[first:last] = pair.chance(first, last).max(axis=1)
-        if whole is not None:
-            whole[first:last] = table
-    mutual: np.ndarray = back[nearest] == np.arange(n)
-    partner = np.where(mutual, nearest, -1)
-    if whole is not None:
-        progress.step(0.9, "matching one to one")
-        row, column = linear_sum_assignment(-whole)
-        partner = np.full(n, -1)
-        partner[row] = column
-    alike = np.full(n, np.nan)
-    if whole is not None:
-        alike[row] = whole[row, column]
-    else:
-        alike[mutual] = likeness[mutual]
+    found = _pass(pair, progress)
+    partner, alike = _partners(found, progress)
     known = partner >= 0
+    least = min(len(numbers) for numbers in pair.numbers)
     return DictionaryCompare(
         request={},
         dictionaries=(books[0].name, books[1].name),
         models=(loaded.name, there.name),
         sites=(str(books[0].out_site), str(books[1].out_site)),
         by=by,
-        matching="mutual" if whole is None else "hungarian",
+        matching="mutual" if found.whole is None else "hungarian",
         corpus=pair.corpus,
         n_tokens=pair.n_tokens,
         mean=float(alike[known].mean()) if known.any() else float("nan"),
-        share=float((alike[known] > SAME).sum() / min(n, m)),
-        nearest_share=float((likeness > SAME).mean()),
-        chance_mean=float(chance.mean()),
-        chance_share=float((chance > SAME).mean()),
+        share=float((alike[known] > SAME).sum() / least),
+        nearest_share=float((found.likeness > SAME).mean()),
+        chance_mean=float(found.chance.mean()),
+        chance_share=float((found.chance > SAME).mean()),
         feature=pair.numbers[0],
-        nearest=pair.numbers[1][nearest],
-        likeness=likeness,
+        nearest=pair.numbers[1][found.nearest],
+        likeness=found.likeness,
         partner=np.where(known, pair.numbers[1][np.maximum(partner, 0)], -1),
         partner_likeness=alike,
-        mutual=mutual,
-        chance=chance,
-        reverse=reverse,
+        mutual=found.mutual,
+        chance=found.chance,
+        reverse=found.reverse,
     )

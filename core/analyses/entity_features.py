@@ -41,6 +41,11 @@ class _Names:
     known: np.ndarray
     kinds: tuple[str, ...]
 
+    def by_kind(self) -> tuple[tuple[str, ...], ...]:
+        """The names of each kind, known ones first."""
+        whole = np.array(self.texts)
+        return tuple(tuple(whole[self.kind == n].tolist()) for n in range(len(self.kinds)))
+
 
 def entity_features(
     loaded: Loaded,
@@ -86,13 +91,8 @@ def entity_features(
         dictionaries=tuple(book.name for book in books),
         sites=tuple(str(book.site) for book in books),
         kinds=names.kinds,
-        names=tuple(
-            tuple(np.array(names.texts)[names.kind == kind].tolist())
-            for kind in range(len(names.kinds))
-        ),
-        n_known=tuple(
-            int((names.known & (names.kind == kind)).sum()) for kind in range(len(names.kinds))
-        ),
+        names=names.by_kind(),
+        n_known=tuple(np.bincount(names.kind[names.known]).tolist()),
         most_density=most_density,
         n_shuffles=shuffles,
         n_left_out=tuple(int(part["n_left_out"]) for part in parts),

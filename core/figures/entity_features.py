@@ -24,9 +24,9 @@ def figure(result: EntityFeatures, look: Look, *, direction: str = "unknown") ->
     for n, name in enumerate(result.dictionaries):
         for m, kind in enumerate(columns):
             mark = "" if score[n, m] > chance[n, m] else " (chance)"
-            text[n, m] = f"{score[n, m]:.2f}{mark}"
+            text[n, m] = f"{number(score[n, m])}{mark}"
             hover[n, m] = (
-                f"{escaped(name)}, {escaped(kind)}<br>{score[n, m]:.2f}, shuffled 95 %: "
+                f"{escaped(name)}, {escaped(kind)}<br>{number(score[n, m])}, shuffled 95 %: "
                 f"{chance[n, m]:.2f}"
             )
     return drawn(

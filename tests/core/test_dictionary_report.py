@@ -15,6 +15,7 @@ from core.dictionaries.sparse import SparseDict
 from core.engine.forward import run
 from core.engine.rows import rows, text_rows
 from core.figures.table import caption, figure, title
+from core.figures.theme import Look
 from core.models.loaded import Loaded
 from core.results.dictionary_report import DictionaryReport
 from core.spec.errors import Error
@@ -200,7 +201,7 @@ def test_it_says_what_it_cannot_do(m: Loaded, tiny: Callable[[str], Path]) -> No
 def test_every_view_is_drawn_and_says_control_and_sample(
     known: DictionaryReport, view: str
 ) -> None:
-    assert figure(known, view=view).data
+    assert all(figure(known, Look(dark=dark), view=view).data for dark in (False, True))
     assert "FVU" in title(known)
     assert "tokens" in caption(known)
     assert "random" in caption(known)

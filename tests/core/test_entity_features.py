@@ -13,6 +13,7 @@ from core.dictionaries.sparse import SparseDict
 from core.engine.forward import run
 from core.engine.rows import rows
 from core.figures.table import caption, figure, title
+from core.figures.theme import Look
 from core.models.loaded import Loaded
 from core.spec.errors import Error
 from core.spec.site import site
@@ -71,7 +72,7 @@ def test_general_features_are_those_of_every_kind(m: Loaded) -> None:
     assert result.best[0, 0, 0] == 1.0
     assert (result.control_general < 0.8).all()
     assert result.adjusted[0, 0, 0] > 0.5
-    assert figure(result).data
+    assert all(figure(result, Look(dark=dark)).data for dark in (False, True))
     assert "shuffled" in title(result)
     assert "24 names" in caption(result)
 

@@ -16,6 +16,7 @@ from core.analyses.runs import Silent
 from core.corpus.chunks import Contexts, contexts
 from core.dictionaries.sparse import SparseDict
 from core.figures.table import caption, figure, title
+from core.figures.theme import Look
 from core.galleries import labels
 from core.galleries import text as gallery_text
 from core.galleries.text import GalleryText
@@ -236,7 +237,7 @@ def test_a_planted_feature_has_its_label_interval_and_mistakes(label: FeatureLab
     assert label.wrong == ((),)
     assert "held out" in title(label)
     assert "random tokens" in caption(label)
-    assert figure(label).data
+    assert all(figure(label, Look(dark=dark)).data for dark in (False, True))
 
 
 def test_all_features_are_labelled_at_once_and_kept_with_the_gallery(embedded: Loaded) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from core import api
 from core.figures.table import caption, figure, title
+from core.figures.theme import Look
 from core.models.loaded import Loaded
 from core.results.label_test import LabelTest
 from core.spec.errors import Error
@@ -118,7 +119,7 @@ def test_too_few_contexts_are_no_score(model: Loaded) -> None:
 
 
 def test_it_is_drawn_with_control_and_sample(right: LabelTest) -> None:
-    assert len(figure(right).data) == 2
+    assert all(len(figure(right, Look(dark=dark)).data) == 2 for dark in (False, True))
     assert "random words" in title(right)
     assert "random word" in caption(right)
     assert "50 contexts" in caption(right)
