@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from benchmarks import forward, head_stats, interaction, lens_topk, top_examples
+from benchmarks import (
+    forward,
+    head_stats,
+    interaction,
+    lens_topk,
+    sharded_attention,
+    top_examples,
+)
 from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[..., Report]] = {
@@ -10,5 +17,6 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "head_stats": head_stats.run,
     "interaction": interaction.run,
     "lens_topk": lens_topk.run,
+    "sharded_attention": sharded_attention.run,
     "top_examples": top_examples.run,
 }

@@ -105,9 +105,10 @@ def timed(call: Callable[[torch.Tensor], Any]) -> Arrays:
     return {"cpu_s": np.array(time.process_time() - before)}
 
 
-def grown(call: Callable[[torch.Tensor], Any]) -> Arrays:
+def grown(call: Callable[[torch.Tensor], Any], ids: torch.Tensor | None = None) -> Arrays:
     """By how many MB the process grew at its highest over a long text, after a short one."""
-    call(torch.from_numpy(shape.ids(1, 16)))
+    ids = torch.from_numpy(shape.ids(1, shape.LONG)) if ids is None else ids
+    call(ids[:, :16])
     own, done, highest = psutil.Process(), threading.Event(), [0]
     before = own.memory_info().rss
 
@@ -117,7 +118,7 @@ def grown(call: Callable[[torch.Tensor], Any]) -> Arrays:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    call(torch.from_numpy(shape.ids(1, shape.LONG)))
+    call(ids)
     done.set()
     watcher.join()
     return {"grown_mb": np.array((highest[0] - before) / 1e6)}
