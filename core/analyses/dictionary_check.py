@@ -60,6 +60,11 @@ def dictionary_check(
     tokens of more than ten times the median length do not count.
     """
     book = shelf.of(loaded.dictionaries, dictionary)
+    if book.site.stack != loaded.prompt_stack:
+        raise Error(
+            f"{dictionary} reads {book.site} and the text is read by the encoder; a dictionary of "
+            f"the encoder reads e.g. enc.{book.site}"
+        )
     if isinstance(n_tokens, bool) or not isinstance(n_tokens, int):
         raise Error(f"n_tokens should be a whole number, not {str(n_tokens)[:20]!r}")
     if not LEAST_TOKENS <= n_tokens <= MAX_TOKENS:

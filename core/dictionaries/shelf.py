@@ -152,6 +152,8 @@ def estimated_scale(loaded: "Loaded", dictionary: SparseDict) -> float:
     from core.engine.rows import rows
 
     place, lengths = dictionary.site, []
+    if place.stack != loaded.prompt_stack:
+        raise Error(f"{dictionary.name}: no text is read at {place} to find its scale; say scale=")
     for ids in reference_chunks(loaded):
         seen = run(loaded, rows(loaded, [ids]), read=[place], logits="none").values[place][0]
         lengths.append(torch.linalg.vector_norm(dictionary.flat(seen[1:]).float(), dim=1))

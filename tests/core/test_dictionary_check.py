@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,21 @@ def test_a_transcoder_is_tried_in_front_of_the_norm_too(llama: Loaded) -> None:
     found = api.run("dictionary_check", holding(llama, book), dictionary="small", n_tokens=300)
     assert {"at L1.resid_mid", "at L1.resid_mid, norm rms"} <= set(found.rows)
     assert not any("bias" in row for row in found.rows)
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "gemma2", "mixtral", "bert", "t5"])
+def test_every_kind_of_model_can_be_checked(family: str, tiny: Callable[[str], Path]) -> None:
+    m = api.load(tiny(family), device="cpu")
+    stack = "enc." if m.prompt_stack else ""
+    for at in ("resid_post", "mlp_in", "head"):
+        book = at_place(m, f"{stack}L1.{at}")
+        found = api.run("dictionary_check", holding(m, book), dictionary="small", n_tokens=300)
+        assert found.n_tokens + found.n_outliers == 300
+        assert np.isfinite(found.fvu).all()
+    if stack:
+        book = at_place(m, "L1.resid_post")
+        with pytest.raises(Error, match="the text is read by the encoder"):
+            api.run("dictionary_check", holding(m, book), dictionary="small")
 
 
 def test_too_little_text_is_refused(llama: Loaded) -> None:

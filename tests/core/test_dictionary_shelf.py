@@ -11,7 +11,10 @@ import torch
 
 from core import analyses, answers, api
 from core.dictionaries import names, shelf
+from core.dictionaries.fit import fitted
+from core.dictionaries.hook_names import PRE
 from core.dictionaries.save import save
+from core.dictionaries.sparse import About
 from core.models.loaded import Loaded
 from core.queue import Progress, Work
 from core.spec.errors import Error
@@ -125,6 +128,22 @@ def test_what_does_not_fit_the_model_is_refused_in_a_sentence(
         api.add_dictionary(m, made, "a/b")
     with pytest.raises(Error, match="would write in front of where it reads"):
         api.dictionary(made, m, site="L1.resid_post", out_site="L0.resid_post", subtract=False)
+
+
+def test_only_streams_of_models_with_layer_norm_are_centred(llama: Loaded, gpt2: Loaded) -> None:
+    for loaded, at, kept in (
+        (gpt2, "L1.resid_post", True),
+        (gpt2, "L1.mlp_out", True),
+        (gpt2, "L1.neuron", False),
+        (llama, "L1.resid_post", False),
+    ):
+        assert fitted(at_place(loaded, at, center=True), loaded).center is kept
+
+
+def test_the_gate_is_what_hook_pre_means_where_there_is_one(llama: Loaded, gpt2: Loaded) -> None:
+    for loaded, place in ((llama, "L1.gate"), (gpt2, "L1.up")):
+        about = About(notes=(PRE,))
+        assert str(fitted(at_place(loaded, "L1.up", about=about), loaded).site) == place
 
 
 def test_a_missing_scale_is_estimated_on_the_reference_text(m: Loaded, tmp_path: Path) -> None:
