@@ -80,16 +80,10 @@ def feature_attribution(
     here = _held(book, seen.values[book.site], counted)
     other = None if not base else _base(loaded, progress, book, base, len(ids), counted)
     question = _Question(loaded, progress, prompt, book, goal, here, other)
-    progress.step(0.2, "slopes")
-    slope = question.slope(POINTS if integrated else 1)
-    entries = question.entries(slope)
-    arrays, totals = _listed(entries, len(ids), book)
-    progress.step(0.6, "taking features out")
-    checked = question.verified(entries, totals, seed)
-    y = seen.values[book.out_site][0].flatten(1).float()
-    parts = question.parts(y, slope, entries)
+    found = _answered(question, seen.values[book.out_site][0], POINTS if integrated else 1, seed)
     value = float(goal(seen.logits[:, -1])[0])
-    spent = float(sum(part.sum() for part in parts.values()))
+    spent = sum(float(found[name].sum()) for name in ("by_token", "error", "bias"))
+    against_id = goal.score.against
     return FeatureAttribution(
         request={},
         dictionary=dictionary,
@@ -99,21 +93,35 @@ def feature_attribution(
         position=place,
         measure=measure,
         answer=pieces(loaded, [goal.score.answer])[0],
-        against="" if goal.score.against is None else pieces(loaded, [goal.score.against])[0],
+        against="" if against_id is None else pieces(loaded, [against_id])[0],
         base=base,
-        n_points=POINTS if integrated else 1,
         value=value,
-        without=question.without(),
-        n_active=len(totals[0]),
-        others=float(totals[1].sum() - arrays["attribution"].sum()),
         rest=value - spent,
-        n_random=N_RANDOM,
-        random_largest=_random_largest(entries, slope, book, seed),
-        correlation=_correlation(checked["predicted"], checked["ablated"]),
+        **found,
+    )
+
+
+def _answered(question: "_Question", y: Tensor, points: int, seed: int) -> dict[str, Any]:
+    """All that is said about features; y [token, ...] is what the out-site holds."""
+    question.progress.step(0.2, "slopes")
+    slope = question.slope(points)
+    entries = question.entries(slope)
+    arrays, totals = _listed(entries, question.n_tokens, question.book)
+    question.progress.step(0.6, "taking features out")
+    checked = question.verified(entries, totals, seed)
+    parts = question.parts(y.flatten(1).float(), slope, entries)
+    return {
+        "n_points": points,
+        "without": question.without(),
+        "n_active": len(totals[0]),
+        "others": float(totals[1].sum() - arrays["attribution"].sum()),
+        "n_random": N_RANDOM,
+        "random_largest": _random_largest(entries, slope, question.book, seed),
+        "correlation": _correlation(checked["predicted"], checked["ablated"]),
         **arrays,
         **{name: part.cpu().numpy() for name, part in parts.items()},
         **checked,
-    )
+    }
 
 
 @dataclass(frozen=True)

@@ -54,25 +54,14 @@ def feature_geometry(
     found = opened_dictionary(loaded, dictionary)
     made = contexts(loaded, corpus, field=field, window=window, n_contexts=n_contexts)
     progress.step(0.0, "the spectrum of the rows")
-    generator = torch.Generator().manual_seed(seed)
     own = unit_rows(found).cpu()
     own = own[own.norm(dim=1) > 0]
-    random = torch.randn(own.shape, generator=generator)
-    random /= random.norm(dim=1, keepdim=True)
+    shapes = _shapes(own, seed)
     fires = _blocks(loaded, progress, found, made)
     live = _live(fires)
     progress.step(0.7, "lobes")
     lobes = _lobes(progress, fires[:, live], unit_rows(found)[live.to(found.W_dec.device)].cpu(),
                    affinity, seed)  # fmt: skip
-    shapes: dict[str, Any] = {}
-    for name, cloud in (("", own), ("random_", random)):
-        values = spectrum(cloud)
-        shapes |= {
-            f"{name}eigenvalues": values.numpy(),
-            f"{name}slope": slope(values),
-            f"{name}dimension": float(values.sum() ** 2 / values.square().sum()),
-            f"{name}clustering": clustering(cloud, seed),
-        }
     return FeatureGeometry(
         request={},
         dictionary=dictionary,
@@ -90,6 +79,22 @@ def feature_geometry(
         **shapes,
         **lobes,
     )
+
+
+def _shapes(own: Tensor, seed: int) -> dict[str, Any]:
+    """Spectrum and what follows from it, of the rows and of as many random ones."""
+    random = torch.randn(own.shape, generator=torch.Generator().manual_seed(seed))
+    random /= random.norm(dim=1, keepdim=True)
+    found: dict[str, Any] = {}
+    for name, cloud in (("", own), ("random_", random)):
+        values = spectrum(cloud)
+        found |= {
+            f"{name}eigenvalues": values.numpy(),
+            f"{name}slope": slope(values),
+            f"{name}dimension": float(values.sum() ** 2 / values.square().sum()),
+            f"{name}clustering": clustering(cloud, seed),
+        }
+    return found
 
 
 def spectrum(cloud: Tensor) -> Tensor:

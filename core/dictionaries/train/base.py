@@ -1,5 +1,6 @@
 """What all architectures share: weights, the loss of a batch, the price of being active."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ class Losses:
     fired: Tensor  # [feature] bool
 
 
-class Trainee:
+class Trainee(ABC):
     """A dictionary in training. Reads x [token, d] of mean length sqrt(d).
 
     `weights` are what the optimizer moves; `memory` is what else must survive a break.
@@ -42,13 +43,13 @@ class Trainee:
         }
         self.memory: dict[str, Tensor] = {"silent": empty.clone()}
 
+    @abstractmethod
     def losses(self, x: Tensor, step: int) -> Losses:
         """The loss of a batch [token, d] with gradients to the weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def activation(self) -> Activation:
         """The nonlinearity of the trained dictionary, in units of the scaled activations."""
-        raise NotImplementedError
 
     def after(self, found: Losses) -> None:
         """What follows every step."""
