@@ -38,7 +38,8 @@ CHECKPOINT_SHARE = 30  # a checkpoint comes after this many times as long as the
 MAX_CODES = 200_000_000  # activations of all tokens, 2.4 GB on disk
 LENS_WORK = {"cpu": 2e11, "cuda": 2e15}  # multiplications and additions
 N_LENS = 5
-RANDOM_EVERY = 16  # batches, of which one is encoded by random directions too
+RANDOM_EVERY = 16  # tokens, of which one is encoded by random directions too
+_STRIDE = 5  # so that these are not all at the same positions
 
 
 class Build:
@@ -108,10 +109,11 @@ class Build:
             x = own.flat(seen.values[own.site][keep])
             normed = own.normed(x)
             codes = own.codes_of(normed)
-            tally.add(self.tally, codes, self._place(numbers, keep))
+            place = self._place(numbers, keep)
+            tally.add(self.tally, codes, place)
             tally.add_inputs(self.tally, x)
-            if number % RANDOM_EVERY == 0:
-                tally.add_random(self.tally, own.codes_of(self._turned(normed)))
+            some = (place.context * _STRIDE + place.position) % RANDOM_EVERY == 0
+            tally.add_random(self.tally, own.codes_of(self._turned(normed, some)))
         if self.scratch is not None:
             self.scratch.append(codes)
             if self.scratch.n_entries > MAX_CODES:
@@ -124,8 +126,8 @@ class Build:
         half = torch.from_numpy(self.half[numbers].astype(np.int64)).to(keep.device)
         return Place(context, position, half[row])
 
-    def _turned(self, normed: Normed) -> Normed:
-        """The same tokens turned at random, as the dictionary sees them: then its directions are
+    def _turned(self, normed: Normed, some: torch.Tensor) -> Normed:
+        """Some tokens turned at random, as the dictionary sees them: then its directions are
         random ones, with all lengths, angles and biases kept."""
         own = self.dictionary
         if self.rotation is None:
@@ -133,7 +135,7 @@ class Build:
             drawn = torch.randn(own.d_in, own.d_in, generator=generator)
             self.rotation = torch.linalg.qr(drawn).Q.to(normed.x)
         shift = own.b_in if own.b_in is not None else 0.0
-        return replace(normed, x=(normed.x - shift) @ self.rotation + shift)
+        return Normed((normed.x[some] - shift) @ self.rotation + shift, 1.0, 0.0)
 
     def _too_many(self) -> None:
         """No longer keep every activation."""

@@ -14,6 +14,8 @@ from core.models.loaded import Loaded
 from core.results.gallery import Gallery
 from core.spec.interventions import Change
 
+PER_FEATURE = (layout.STATS, layout.LISTS, layout.TABLE)  # files that grow with the features
+
 
 def gallery(
     loaded: Loaded,
@@ -76,8 +78,7 @@ def _result(found: FeatureGallery, interventions: Sequence[Change]) -> Gallery:
         share=told.share,
         codes=found.codes is not None,
         n_bytes_kept=layout.n_bytes(found.folder),
-        bytes_per_feature=layout.n_bytes(found.folder, (layout.STATS, layout.LISTS, layout.TABLE))
-        / found.n_features,
+        bytes_per_feature=layout.n_bytes(found.folder, PER_FEATURE) / found.n_features,
         n_clamped=told.n_clamped,
         rare=RARE,
         dense=DENSE,

@@ -1,5 +1,6 @@
 """How often a feature fires on the same tokens as every other, from a gallery's codes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from core.galleries.reading import RARE, FeatureGallery
 
 LEAST_PEARSON = 30
+MOST_TOKENS = 200_000  # that pairs of all features are counted on
 LEAST_SHARE, LEAST_TIMES, LEAST_LIFT = 0.9, 3, 2.0  # of parents and children
 
 
@@ -68,6 +70,32 @@ def _pearson(gallery: FeatureGallery, feature: int, product: np.ndarray) -> np.n
 def _squares(gallery: FeatureGallery) -> np.ndarray:
     squares = gallery.squares
     return squares.sum(0) if squares.ndim == 2 else squares
+
+
+def jaccards(
+    gallery: FeatureGallery, features: np.ndarray, most: int = MOST_TOKENS
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from places in `features` to the Jaccard indices [some, feature] of those with
+    all of `features`, over up to `most` tokens spread evenly.
+    """
+    from scipy.sparse import csr_matrix  # slow to import
+
+    codes = gallery.need_codes()
+    kept = np.flatnonzero(gallery.text.keep)
+    kept = kept[:: max(1, -(-len(kept) // most))]
+    of, place = entries(gallery, kept)
+    shape = (len(kept), gallery.n_features)
+    column = codes.rows_feature[place].astype(np.int32)
+    fires = csr_matrix((np.ones(len(of), np.float32), (of, column)), shape=shape)[:, features]
+    turned = fires.T.tocsr()
+    count = np.asarray(fires.sum(axis=0))[0]
+
+    def similar(some: np.ndarray) -> np.ndarray:
+        both = (turned[some] @ fires).toarray()
+        found: np.ndarray = both / np.maximum(count[some][:, None] + count[None] - both, 1)
+        return found
+
+    return similar
 
 
 def shifted_jaccard(

@@ -254,6 +254,6 @@ def trim(keep: Path) -> None:
 
 
 def n_bytes(folder: Path, names: Sequence[str] = ()) -> int:
-    """Bytes of a gallery's files, or of some of them."""
-    files = [folder / name for name in names] if names else list(folder.iterdir())
-    return sum(file.stat().st_size for file in files if file.is_file())
+    """Bytes of a gallery's files, or of those whose names begin with some."""
+    files = [path for path in folder.iterdir() if path.name.startswith(tuple(names or [""]))]
+    return sum(path.stat().st_size for path in files)

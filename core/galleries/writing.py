@@ -172,8 +172,8 @@ def _cosine(dictionary: SparseDict) -> np.ndarray:
     """Cosine of each feature's encoder and decoder vector; NaN where they live in other spaces."""
     if dictionary.d_in != dictionary.d_out:
         return np.full(dictionary.n_features, np.nan, dtype=np.float32)
-    read, write = dictionary.W_enc.float().T, dictionary.W_dec.float()
-    return torch.cosine_similarity(read, write, dim=1).cpu().numpy()
+    read, write = dictionary.W_enc.float(), dictionary.W_dec.float().T.contiguous()
+    return torch.cosine_similarity(read, write, dim=0).cpu().numpy()
 
 
 def _variance(numbers: dict[str, np.ndarray], n_tokens: int) -> float:

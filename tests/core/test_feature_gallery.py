@@ -164,11 +164,11 @@ def test_how_the_text_is_cut_into_batches_changes_nothing(
     whole = opened(with_dictionary(llama), Silent(), **asked)
     monkeypatch.setenv("EIDOSCOPE_HOME", str(own_home / "other"))
     monkeypatch.setitem(feature_pass.TOKENS_AT_ONCE, "cpu", 30)
-    monkeypatch.setattr(feature_pass, "RANDOM_EVERY", 1)
     parts = opened(with_dictionary(llama), Silent(), **asked)
     assert parts.folder != whole.folder
     np.testing.assert_array_equal(parts.count, whole.count)
     np.testing.assert_allclose(parts.total, whole.total, rtol=1e-5)
+    np.testing.assert_array_equal(parts.stats["random_count"], whole.stats["random_count"])
     for name in ("top", "band", "sample", "weighted"):
         one, other = getattr(whole, name), getattr(parts, name)
         np.testing.assert_array_equal(one.context, other.context)
