@@ -39,10 +39,10 @@ def run(*, repeats: int, threads: Sequence[int], allow_load: bool) -> Report:
     calm = max(before, machine.busy_cores()) <= machine.BUSY_LIMIT or allow_load
     rows = []
     for (_, name), each in samples.items():
-        call, _, tokens = name.partition("_")
-        bar = BARS.get(int(tokens), "") if call == "ours" else ""
+        call, _, length = name.partition("_")
+        bar = BARS.get(int(length), "") if call == "ours" else ""
         times = (tuple(each.cpu_ms), each.steady_wall(calm))
-        rows.append(Row(f"{int(tokens):,} tokens", CALLS[call][0], *times, CALLS[call][1], bar))
+        rows.append(Row(f"{int(length):,} tokens", CALLS[call][0], *times, CALLS[call][1], bar))
     conditions = {
         "heads": f"{shape.HEADS} of {shape.WIDTH}, float32, one row",
         "shards": f"blocks of {shape.BLOCK}, {shape.LOCAL} local, every {shape.STRIDE}th before",
