@@ -15,6 +15,8 @@ from core.analyses import dictionary_check as module
 from core.analyses.dictionary_check import Seen
 from core.dictionaries.reading import changed, reading
 from core.dictionaries.sparse import About, Norm, SparseDict
+from core.figures.table import caption, figure
+from core.figures.theme import Look, colour
 from core.models.loaded import Loaded
 from core.spec.errors import Error
 from core.spec.site import Site, site
@@ -207,11 +209,17 @@ def test_too_little_text_is_refused(llama: Loaded) -> None:
         api.run("dictionary_check", m, dictionary="small", n_tokens=3)
 
 
-def test_the_figure_says_the_sentence_and_the_sample(ask: Asked) -> None:
-    found = ask(made(), {POST: tokens(made())})
-    from core.figures.table import caption
-
-    fig = api.figure(found)
-    assert fig.layout.title.text.startswith("No other reading fits better by 20%")
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_figure_says_the_sentence_and_the_sample(dark: bool, ask: Asked) -> None:
+    declared = replace(made(), b_in=None)
+    found = ask(declared, {POST: tokens(made())})
+    fig = figure(found, Look(dark=dark))
+    assert fig.layout.title.text.startswith("This file fits better read with: bias subtracted.")
     assert list(fig.data[0].y) == list(found.rows)
+    colours = fig.data[0].marker.color
+    assert colours[0] == colour("a", Look(dark=dark))
+    assert [n for n, each in enumerate(colours) if each == colour("b", Look(dark=dark))] == [
+        found.better
+    ]
     assert "600 tokens of 10 contexts" in caption(found)
+    assert max(fig.data[0].x) <= fig.layout.xaxis.range[1]

@@ -242,7 +242,7 @@ def test_what_was_not_measured_is_empty_and_not_zero() -> None:
 # Drawn from real answers, in both themes, where their analyses are tested.
 DRAWN_WITH_THEIR_ANALYSIS = {
     "blind_spots", "dictionary_compare", "dictionary_report", "entity_features", "feature_label",
-    "label_test",
+    "dictionary_check", "label_test",
     "feature_attribution",
     "feature_geometry",
     "head_consistency", "head_false_induction", "head_overlap", "heads", "massive_values",
