@@ -1,5 +1,6 @@
 """Norms held at what they do to one state, so that what was written adds up to what is read."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,14 +19,15 @@ def norm_scale(loaded: Loaded, norm: nn.Module | None, state: Float[Tensor, " d_
 def norm_scales(
     loaded: Loaded, norm: nn.Module, states: Float[Tensor, "*places d_model"]
 ) -> Float[Tensor, "*places"]:
-    """What the norm divides each of these states by."""
+    """What the norm divides each of these states by; 1 for a state of zeros, which stays zero."""
     answer = norm(states.to(next(iter(norm.parameters()), states))).float()
     bias = weight(norm, "bias")
     answer = answer if bias is None else answer - bias
     states = states.float()
     centred = states - states.mean(dim=-1, keepdim=True) if centres(norm) else states
     plain = norm_weight(loaded, norm) * centred
-    return (plain * answer).sum(dim=-1) / answer.square().sum(dim=-1).clamp_min(1e-30)
+    size = answer.square().sum(dim=-1)
+    return torch.where(size > 0, (plain * answer).sum(dim=-1) / size.clamp_min(1e-30), 1.0)
 
 
 def logit_scale(loaded: Loaded) -> float:

@@ -290,3 +290,10 @@ def test_sources_of_encoders_are_split_by_slope(family: str, tiny: Callable[[str
     assert result.kind == "gradient"
     assert result.remainder == pytest.approx(0, abs=1e-4)
     assert np.isnan(result.random_low).all()
+
+
+def test_a_stream_put_to_zero_is_answered(gpt2: Loaded) -> None:
+    last = f"L{gpt2.n_layers - 1}.resid_post"
+    result = api.run("head_effect", gpt2, text="a b", interventions=[api.Ablate(last, to="zero")])
+    assert result.name == "head_effect"
+    assert not np.any(result.effect)
