@@ -82,7 +82,13 @@ def made(gallery: FeatureGallery, lens: Lens | None = None) -> pa.Table:
         "lens": pa.array(none if lens is None else lens.tokens, pa.list_(pa.string())),
         "badges": pa.array(_badges(gallery, share, place, drift), pa.list_(pa.string())),
     }
-    return pa.table(columns)
+    # A missing value is null: engines that trust the file's ranges do not expect NaN.
+    return pa.table(
+        {
+            name: pa.array(column, from_pandas=True) if isinstance(column, np.ndarray) else column
+            for name, column in columns.items()
+        }
+    )
 
 
 def _concentration(gallery: FeatureGallery) -> tuple[np.ndarray, np.ndarray]:
@@ -218,7 +224,10 @@ def chosen(
         database.register("labels", _label_table(labels))
         if query.among is not None:
             fires = np.full(len(query.among), np.nan) if query.fires is None else query.fires
-            rows = {"feature": query.among.astype(np.int32), "fires": fires}
+            rows = {
+                "feature": query.among.astype(np.int32),
+                "fires": pa.array(fires, from_pandas=True),
+            }
             database.register("among", pa.table(rows))
             base += " join among using (feature)"
         values["path"] = str(path)
@@ -240,13 +249,17 @@ def chosen(
 
 def _label_table(labels: dict[int, Any]) -> pa.Table:
     numbers = sorted(labels)
+
+    def of(field: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([getattr(labels[at], field) for at in numbers], kind, from_pandas=True)
+
     return pa.table(
         {
             "feature": pa.array(numbers, pa.int32()),
-            "label": pa.array([labels[at].text for at in numbers], pa.string()),
-            "label_score": pa.array([labels[at].score for at in numbers], pa.float32()),
-            "label_chance": pa.array([labels[at].chance for at in numbers], pa.float32()),
-            "label_by": pa.array([labels[at].by for at in numbers], pa.string()),
+            "label": of("text", pa.string()),
+            "label_score": of("score", pa.float32()),
+            "label_chance": of("chance", pa.float32()),
+            "label_by": of("by", pa.string()),
         }
     )
 
@@ -295,6 +308,4 @@ def _order(query: Query) -> str:
         name = "contribution * (1 - least(1, coalesce(label_score, 0)))"
     if name == "drift":
         name = "abs(drift)"
-    # NaN counts as missing: such features come last in either order.
-    shown = f"case when isnan({name}) then null else {name} end" if name != "feature" else name
-    return f"{shown} {'desc' if query.descending else 'asc'} nulls last, feature"
+    return f"{name} {'desc' if query.descending else 'asc'} nulls last, feature"
