@@ -91,8 +91,9 @@ def test_a_clamp_at_the_current_value_changes_no_logit(kind: str, llama: Loaded)
     place = feature(d, unit, token)
     now = float(values(m, place)[0])
     assert now > 0
-    assert torch.equal(logits(m, api.Clamp(place, now)), before)
-    assert not torch.equal(logits(m, api.Clamp(place, now + 1)), before)
+    # Where latents compete the number of tokens at once decides about the last bit.
+    torch.testing.assert_close(logits(m, api.Clamp(place, now)), before, rtol=0, atol=2e-6)
+    assert float((logits(m, api.Clamp(place, now + 1)) - before).abs().max()) > 1e-3
 
 
 def test_every_change_of_one_number_acts_on_a_feature_as_on_a_neuron(llama: Loaded) -> None:
@@ -234,4 +235,4 @@ def test_one_feature_of_a_topk_dictionary_is_what_all_codes_say(llama: Loaded) -
     x = torch.tensor(api.trace(llama, TEXT, [d.site])[str(d.site)])
     whole = d.encode(x)
     alone = torch.stack([d.feature(x, unit) for unit in range(d.n_features)], dim=1)
-    np.testing.assert_array_equal(alone.numpy(), whole.numpy())
+    np.testing.assert_allclose(alone.numpy(), whole.numpy(), atol=1e-6)
