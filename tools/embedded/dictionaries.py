@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from core.dictionaries.save import VERSION
 from tools.embedded.mix import Mix
 from tools.embedded.reading import Reader
 from tools.embedded.settings import work_folder
@@ -206,6 +207,7 @@ def save(dictionary: Dictionary, folder: Path, model: str, trained_on: int) -> N
                 "reshape_activations": "none",
                 "rescale_acts_by_decoder_norm": False,
                 "metadata": {
+                    "sae_lens_version": VERSION,  # without it SAELens reads an older layout
                     "model_name": model,
                     "hook_name": f"blocks.{dictionary.layer - 1}.hook_resid_post",
                     "site": dictionary.site,
