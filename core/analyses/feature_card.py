@@ -64,23 +64,13 @@ def feature_card(
     found = opened_dictionary(loaded, dictionary)
     one = check_feature(found, feature)
     _check(n_top=n_top, n_band=n_band, n_sample=n_sample, n_silent=n_silent)
-    gallery = opened(
-        loaded,
-        progress,
-        dictionary=dictionary,
-        corpus=corpus,
-        field=field,
-        window=window,
-        n_contexts=n_contexts,
-        interventions=interventions,
-        seed=seed,
-        with_codes=False,
-    )
+    place: dict[str, Any] = {"field": field, "window": window, "n_contexts": n_contexts}
+    place |= {"dictionary": dictionary, "corpus": corpus, "seed": seed, "with_codes": False}
+    gallery = opened(loaded, progress, interventions=interventions, **place)
     values = _Values(loaded, progress, found, gallery, one, interventions)
     shown = _chosen(gallery, one, n_top, n_band, n_sample)
     near = _near(found, gallery, one)
     shown += _silent(values, near, {each.context for each in shown}, n_silent)
-    duplicate, duplicate_known = _duplicate(found, gallery, one)
     return FeatureCard(
         request={},
         dictionary=found.name,
@@ -93,8 +83,7 @@ def feature_card(
         n_contexts=gallery.n_contexts,
         window=gallery.manifest.window,
         sites=tuple(str(change.site) for change in interventions),
-        duplicate=duplicate,
-        duplicate_known=duplicate_known,
+        **_duplicate(found, gallery, one),
         **_named(found, gallery, one),
         **_numbers(gallery, one),
         **_random(gallery, one),
@@ -257,19 +246,19 @@ def _named(dictionary: SparseDict, gallery: FeatureGallery, feature: int) -> dic
     }
 
 
-def _duplicate(dictionary: SparseDict, gallery: FeatureGallery, feature: int) -> tuple[int, bool]:
-    """(the feature that writes and fires nearly the same, -1 for none; whether firings could be
-    compared)."""
+def _duplicate(dictionary: SparseDict, gallery: FeatureGallery, feature: int) -> dict[str, Any]:
+    """The feature that writes and fires nearly the same, by field of the result."""
     own = unit_rows(dictionary)
     cosine = (own @ own[feature]).cpu().numpy()
     cosine[feature] = -1
     close = np.flatnonzero(cosine > SAME_COSINE)
     known = gallery.codes is not None and int(gallery.count[feature]) >= RARE
     if not len(close) or not known:
-        return -1, known or not len(close)
+        return {"duplicate": -1, "duplicate_known": known or not len(close)}
     jaccard = np.nan_to_num(cofiring.together(gallery, feature).jaccard[close])
     best = int(jaccard.argmax())
-    return (int(close[best]) if jaccard[best] > SAME_JACCARD else -1), True
+    same = jaccard[best] > SAME_JACCARD
+    return {"duplicate": int(close[best]) if same else -1, "duplicate_known": True}
 
 
 def _numbers(gallery: FeatureGallery, feature: int) -> dict[str, Any]:

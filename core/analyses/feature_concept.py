@@ -66,7 +66,6 @@ def feature_concept(
     test = _halves(member, meant.paired, seed)
     scored = _Scored(read, member, test, _shuffled(member, meant.paired, shuffles, seed), progress)
     names, baseline = _baselines(read, member, test, scored.first)
-    about = known(loaded, found)
     table = scored.table(k, seed)
     return FeatureConcept(
         request={},
@@ -77,17 +76,13 @@ def feature_concept(
         paired=meant.paired,
         pool=pool,
         n_texts=(int(member.sum()), int((~member).sum()), int(test.sum())),
-        n_firing=len(scored.firing),
-        n_beyond=int((np.abs(scored.auc - 0.5) > scored.threshold).sum()),
-        threshold=scored.threshold,
         baselines=names,
         neuron=str(_neuron(read, member, test)[0]) if read.neurons is not None else "",
         texts=tuple(text[:_SHOWN] for text in texts),
-        named=about.labelled(table["feature"].tolist()),
+        named=known(loaded, found).labelled(table["feature"].tolist()),
         member=member,
         test=test,
-        auc=scored.auc,
-        null=scored.null,
+        **scored.whole(),
         **table,
         **_intervals(baseline, member[test], seed),
         **_sparse(read, member, test, scored.firing, seed),
@@ -169,6 +164,16 @@ class _Scored:
         sign = 1 if self.train[best] >= 0.5 else -1
         values: np.ndarray = sign * self.matrix[:, [best]].toarray()[:, 0]
         return values
+
+    def whole(self) -> dict[str, Any]:
+        """What all features did, by field of the result."""
+        return {
+            "n_firing": len(self.firing),
+            "n_beyond": int((np.abs(self.auc - 0.5) > self.threshold).sum()),
+            "threshold": self.threshold,
+            "auc": self.auc,
+            "null": self.null,
+        }
 
     def table(self, k: int, seed: int) -> dict[str, Any]:
         """The k best on the training half, by field of the result."""

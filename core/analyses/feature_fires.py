@@ -59,43 +59,29 @@ def feature_fires(
     _check(k, least_precision, least_recall)
     place: dict[str, Any] = {"field": field, "window": window, "n_contexts": n_contexts}
     gallery = opened(loaded, progress, dictionary=dictionary, corpus=corpus, seed=seed, **place)
-    gallery.need_codes()
-    made = contexts(loaded, corpus, **place)
-    if made.fingerprint != gallery.manifest.corpus_fingerprint:
-        raise Error(f"the text {made.name} has changed since its gallery was made; ask again")
+    made = _same_text(gallery, contexts(loaded, corpus, **place))
     meant = targets(gallery, made, pattern=pattern, words=words, token=token, shift=shift)
-    progress.step(0.1, "firings on the targets")
     scores = _Scores(gallery, _hits(gallery, meant.token, meant.half), meant.n)
-    order, n_found = _ranked(scores, least_precision, least_recall)
-    table = order[:k]
-    union = _union(gallery, meant, scores)
-    progress.step(0.2, "the marks turned round")
-    control, luck = _controls(gallery, meant, least_recall, seed)
-    singles = (
-        _singles(loaded, progress, found, made, meant, float(scores.recall[0, table[0]]))
-        if baselines
-        else []
-    )
+    table, n_found = _ranked(scores, least_precision, least_recall, k)
+    progress.step(0.1, "firings on the targets, and on marks turned round")
+    controls = _controls(gallery, meant, scores, least_recall, seed)
+    recall = float(scores.recall[0, table[0]])
+    singles = _singles(loaded, progress, found, made, meant, recall) if baselines else []
     return FeatureFires(
         request={},
         dictionary=found.name,
         site=str(found.site),
-        target=meant.what,
+        corpus=gallery.manifest.corpus,
         token=token,
         shift=shift,
-        corpus=gallery.manifest.corpus,
-        n_tokens=meant.n_tokens,
-        n_targets=meant.n,
-        targets=meant.met(),
+        **_target(meant),
         least_precision=float(least_precision),
         least_recall=float(least_recall),
-        relaxed=n_found == 0,
         n_found=n_found,
-        n_beyond=int((scores.f1[1] > control.max()).sum()),
+        relaxed=n_found == 0,
         named=known(loaded, found, gallery.key).labelled(table.tolist()),
-        control_f1=control,
-        chance_precision=luck,
-        **union,
+        **controls,
+        **_union(gallery, meant, scores),
         **_points(scores),
         **_table(gallery, meant, scores, table),
         **_baselines(singles),
@@ -108,6 +94,24 @@ def _check(k: int, precision: float, recall: float) -> None:
     for name, value in (("least_precision", precision), ("least_recall", recall)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise Error(f"{name} is a share from 0 to 1, not {str(value)[:20]}")
+
+
+def _same_text(gallery: FeatureGallery, made: Contexts) -> Contexts:
+    """The corpus as windows. Raises `Error` when it is not what the gallery was made of."""
+    gallery.need_codes()
+    if made.fingerprint != gallery.manifest.corpus_fingerprint:
+        raise Error(f"the text {made.name} has changed since its gallery was made; ask again")
+    return made
+
+
+def _target(meant: Targets) -> dict[str, Any]:
+    """What was looked for and how often it stands there, by field of the result."""
+    return {
+        "target": meant.what,
+        "n_tokens": meant.n_tokens,
+        "n_targets": meant.n,
+        "targets": meant.met(),
+    }
 
 
 def _hits(gallery: FeatureGallery, token: np.ndarray, half: np.ndarray) -> np.ndarray:
@@ -131,15 +135,15 @@ class _Scores:
         self.silent = fires == 0
 
 
-def _ranked(scores: _Scores, precision: float, recall: float) -> tuple[np.ndarray, int]:
-    """(features in the order of the table, how many are above both limits on A)."""
+def _ranked(scores: _Scores, precision: float, recall: float, k: int) -> tuple[np.ndarray, int]:
+    """(the k features of the table, how many are above both limits on A)."""
     fits = (scores.precision[0] >= precision) & (scores.recall[0] >= recall)
     fits &= scores.hits[0] > 0
     n = int(fits.sum())
     own = scores.recall[0] if n else scores.f1[0]
     order = np.lexsort((-scores.f1[0], -own))
     chosen = order[fits[order]] if n else order[scores.hits[0, order] > 0]
-    return (chosen if len(chosen) else order[:1]), n
+    return (chosen if len(chosen) else order[:1])[:k], n
 
 
 def _points(scores: _Scores) -> dict[str, Any]:
@@ -227,17 +231,22 @@ def _union(gallery: FeatureGallery, meant: Targets, scores: _Scores) -> dict[str
 
 
 def _controls(
-    gallery: FeatureGallery, meant: Targets, least_recall: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(best F1 of any feature on B, best precision at the least recall on A) of marks turned
-    round, [shift] each."""
+    gallery: FeatureGallery, meant: Targets, own: _Scores, least_recall: float, seed: int
+) -> dict[str, Any]:
+    """Best F1 of any feature on B, best precision at the least recall on A, of marks turned
+    round, [shift] each; how many features are beyond all of it. By field of the result.
+    """
     f1, precision = np.zeros(N_SHIFTS), np.zeros(N_SHIFTS)
     for number, token in enumerate(meant.turned(N_SHIFTS, seed)):
         scores = _Scores(gallery, _hits(gallery, token, meant.half), meant.n)
         f1[number] = scores.f1[1].max()
         enough = scores.recall[0] >= least_recall
         precision[number] = scores.precision[0][enough].max(initial=0)
-    return f1.astype("float32"), precision.astype("float32")
+    return {
+        "control_f1": f1.astype("float32"),
+        "chance_precision": precision.astype("float32"),
+        "n_beyond": int((own.f1[1] > f1.max()).sum()),
+    }
 
 
 def _singles(

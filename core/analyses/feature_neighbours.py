@@ -66,18 +66,11 @@ def feature_neighbours(
     one = check_feature(found, feature)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_K:
         raise Error(f"k must be a whole number from 1 to {MOST_K}, not {str(k)[:20]}")
+    place: dict[str, Any] = {"field": field, "window": window, "n_contexts": n_contexts}
     gallery = None
     if firing:
-        gallery = opened(
-            loaded,
-            progress,
-            dictionary=dictionary,
-            corpus=corpus,
-            field=field,
-            window=window,
-            n_contexts=n_contexts,
-            seed=seed,
-        )
+        place |= {"dictionary": dictionary, "corpus": corpus, "seed": seed}
+        gallery = opened(loaded, progress, **place)
     with loaded.busy():
         progress.step(0.3, "features that write or read the like")
         decoder, encoder = _cosines(found, one)
@@ -88,7 +81,6 @@ def feature_neighbours(
         neurons = _neurons(loaded, found, one, progress)
         listed = _listed(one, rows, counted)
         says = _says(loaded, found, listed)
-    jaccard = fires.jaccard[rows["decoder"]] if fires else np.full(len(rows["decoder"]), np.nan)
     return FeatureNeighbours(
         request={},
         dictionary=found.name,
@@ -100,8 +92,7 @@ def feature_neighbours(
         named=known(loaded, found).labelled(listed),
         says=says,
         **rows,
-        decoder_jaccard=jaccard.astype("float32"),
-        decoder_hint=_hints(rows["decoder"], decoder, fires, one),
+        **_both(rows["decoder"], decoder, fires, one),
         **counted,
         **neurons,
         **_heads(loaded, found, one),
@@ -243,6 +234,17 @@ def _nothing() -> dict[str, Any]:
         **{name: np.zeros(0, np.int32) for name in ids},
         **{name: np.zeros(0, np.int64) for name in counts},
         **{name: np.zeros(0, "float32") for name in (*numbers, *shares)},
+    }
+
+
+def _both(
+    near: np.ndarray, decoder: np.ndarray, fires: cofiring.Together | None, feature: int
+) -> dict[str, Any]:
+    """How the nearest by rows fire, by field of the result."""
+    jaccard = fires.jaccard[near] if fires else np.full(len(near), np.nan)
+    return {
+        "decoder_jaccard": jaccard.astype("float32"),
+        "decoder_hint": _hints(near, decoder, fires, feature),
     }
 
 

@@ -48,12 +48,8 @@ def feature_texts(
     """
     found = opened_dictionary(loaded, dictionary)
     followed, cosine = _followed(found, feature)
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_K:
-        raise Error(f"k must be a whole number from 1 to {MOST_K}, not {str(k)[:20]}")
-    asked = _asked(text, texts)
-    ids = [encode(loaded, one) for one in asked]
-    if sum(map(len, ids)) > MOST_TOKENS:
-        raise Error(f"the texts have {sum(map(len, ids)):,} tokens; at most {MOST_TOKENS:,}")
+    _check_k(k)
+    ids = _ids(loaded, text, texts)
     mean, n_reference = mean_output(loaded, progress, found)
     parts = []
     for number, one in enumerate(ids):
@@ -62,14 +58,7 @@ def feature_texts(
     keep = [counted(loaded, one) for one in ids]
     about = known(loaded, found, gallery)
     width = max(map(len, ids))
-    errors = [
-        _errors(found, part, mean, marks, seed) for part, marks in zip(parts, keep, strict=True)
-    ]
-    strongest = [_strongest(found, part.codes, k) for part in parts]
-    arrays = {
-        name: _padded([getattr(one, name) for one in strongest], width)
-        for name in ("feature", "value", "activation")
-    }
+    arrays = _strongest_of(found, parts, k, width)
     listed = _listed(found, parts, keep)
     named = {*np.unique(arrays["feature"]).tolist(), *listed["listed"].tolist(), *followed}
     return FeatureTexts(
@@ -86,29 +75,32 @@ def feature_texts(
         **arrays,
         share=about.share(arrays["feature"], arrays["activation"]),
         l0=_padded([part.codes.start.diff().int().cpu().numpy() for part in parts], width),
-        error=_padded([one[0] for one in errors], width),
-        random_error=_padded([one[1] for one in errors], width),
-        total_error=np.array([one[2] for one in errors], "float32"),
-        total_random_error=np.array([one[3] for one in errors], "float32"),
+        **_all_errors(found, parts, mean, keep, width, seed),
         heat=_heat(found, parts, followed, width),
         followed_cosine=cosine,
         followed_largest=about.largest(found, followed),
+        listed_share=about.share(listed["listed"], listed.pop("activation")),
         **listed,
-        listed_share=about.share(
-            listed["listed"],
-            listed["listed_value"] / _lengths(found)[listed["listed"]],
-        ),
     )
 
 
-def _asked(text: str, texts: Sequence[str]) -> list[str]:
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_K:
+        raise Error(f"k must be a whole number from 1 to {MOST_K}, not {str(k)[:20]}")
+
+
+def _ids(loaded: Loaded, text: str, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of the texts that were asked about."""
     asked = [texts] if isinstance(texts, str) else list(texts)
     asked = [text, *asked] if text else asked
     if not asked:
         raise Error("write a text, to see which features fire on it")
     if len(asked) > MOST_TEXTS:
         raise Error(f"{len(asked)} texts; at most {MOST_TEXTS} are read at a time")
-    return asked
+    ids = [encode(loaded, one) for one in asked]
+    if sum(map(len, ids)) > MOST_TOKENS:
+        raise Error(f"the texts have {sum(map(len, ids)):,} tokens; at most {MOST_TOKENS:,}")
+    return ids
 
 
 def _followed(dictionary: SparseDict, feature: int | None) -> tuple[list[int], np.ndarray]:
@@ -151,6 +143,38 @@ def _strongest(dictionary: SparseDict, codes: Codes, k: int) -> _Strongest:
     feature[at, rank] = codes.feature[order].long()
     value[at, rank], activation[at, rank] = written[order], codes.value[order]
     return _Strongest(feature, value, activation)
+
+
+def _strongest_of(
+    dictionary: SparseDict, parts: Sequence[Seen], k: int, width: int
+) -> dict[str, np.ndarray]:
+    """Feature, value and activation [text, token, k]."""
+    strongest = [_strongest(dictionary, part.codes, k) for part in parts]
+    return {
+        name: _padded([getattr(one, name) for one in strongest], width)
+        for name in ("feature", "value", "activation")
+    }
+
+
+def _all_errors(
+    dictionary: SparseDict,
+    parts: Sequence[Seen],
+    mean: Tensor,
+    keep: Sequence[Sequence[bool]],
+    width: int,
+    seed: int,
+) -> dict[str, Any]:
+    """What is left out, by field of the result."""
+    found = [
+        _errors(dictionary, part, mean, marks, seed)
+        for part, marks in zip(parts, keep, strict=True)
+    ]
+    return {
+        "error": _padded([one[0] for one in found], width),
+        "random_error": _padded([one[1] for one in found], width),
+        "total_error": np.array([one[2] for one in found], "float32"),
+        "total_random_error": np.array([one[3] for one in found], "float32"),
+    }
 
 
 def _errors(
@@ -220,6 +244,7 @@ def _listed(
     best = np.argsort(first, kind="stable")[:N_LISTED]
     at = order[first[best]]
     return {
+        "activation": value[at] / _lengths(dictionary)[names[best]],
         "listed": names[best].astype(np.int32),
         "listed_value": value[at].astype("float32"),
         "listed_text": text[at].astype(np.int32),

@@ -21,20 +21,26 @@ TILE = 16_000_000  # similarities held at once
 _ITERATIONS = 32
 
 
+Similar = Callable[[Tensor], Tensor]  # numbers of some points -> their likeness to all [some, n]
+
+
+def cosines(rows: Float[Tensor, "point width"]) -> Similar:
+    """Cosine of rows of length 1."""
+    return lambda some: rows[some.to(rows.device)] @ rows.T
+
+
 def nearest(
-    rows: Float[Tensor, "point width"], k: int, check: Callable[[], None] = lambda: None
+    similar: Similar, n: int, k: int, check: Callable[[], None] = lambda: None
 ) -> tuple[Int64[Tensor, "point k"], Float[Tensor, "point k"]]:
-    """(numbers, cosines) of the k rows of largest cosine with each row of length 1, itself left
-    out, best first; exact, a tile at a time.
+    """(numbers, likeness) of the k points most like each of n points, itself left out, best first;
+    exact, a tile at a time.
     """
-    size = max(1, TILE // len(rows))
     parts = []
-    for start in range(0, len(rows), size):
+    for some in torch.arange(n).split(max(1, TILE // n)):
         check()
-        cosine = rows[start : start + size] @ rows.T
-        here = torch.arange(len(cosine), device=rows.device)
-        cosine[here, start + here] = -torch.inf
-        parts.append(cosine.topk(k, dim=1))
+        likeness = similar(some)
+        likeness[torch.arange(len(some)), some] = -torch.inf
+        parts.append(likeness.topk(k, dim=1))
     return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
 
 
@@ -141,27 +147,27 @@ def _push(apart: Tensor, a: float, b: float) -> Tensor:
 
 
 def trustworthiness(
-    rows: Float[Tensor, "point width"],
+    similar: Similar,
     place: Float[Tensor, "point 2"],
     k: int,
     *,
     most: int = 2_000,
     seed: int = 0,
 ) -> float:
-    """Venna and Kaski's measure by cosine of rows of length 1, over up to `most` of the points.
+    """Venna and Kaski's measure, over up to `most` of the points.
 
     1 - 2 / (n k (2n - 3k - 1)) x the sum, over each point's k nearest in the plane, of how far
     beyond k they stand in truth.
     """
-    n = len(rows)
+    n = len(place)
     some = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
     total, size = 0.0, max(1, TILE // n)
     for part in some.split(size):
-        near, here = planar(place, part, k), part.to(rows.device)
-        cosine = rows[here] @ rows.T
-        cosine[torch.arange(len(here)), here] = torch.inf
-        own = cosine.gather(1, near.to(rows.device))
-        rank = torch.stack([(cosine > own[:, j : j + 1]).sum(1) for j in range(k)], dim=1)
+        near = planar(place, part, k)
+        likeness = similar(part)
+        likeness[torch.arange(len(part)), part] = torch.inf
+        own = likeness.gather(1, near.to(likeness.device))
+        rank = torch.stack([(likeness > own[:, j : j + 1]).sum(1) for j in range(k)], dim=1)
         total += float((rank - k).clamp_min(0).sum())
     return 1 - 2 * total / (len(some) * k * (2 * n - 3 * k - 1))
 

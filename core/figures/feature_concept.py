@@ -68,13 +68,8 @@ def caption(result: FeatureConcept) -> str:
 
 
 def _table(result: FeatureConcept, look: Look, most: int) -> go.Figure:
-    labels, n = dict(result.named), min(most, len(result.feature))
-    features = result.feature[:n].tolist()
-    names = [
-        f"feature {one} {visible(labels.get(one, ''), _LABEL) if one in labels else ''}".strip()
-        for one in features
-    ]
-    names = [*names, *(name for name in result.baselines[1:])]
+    n = min(most, len(result.feature))
+    names = [*_names(result, n), *result.baselines[1:]]
     # The features' own direction: one that marks the negative texts is drawn as well as it does.
     turned = result.auc_train[:n] < 0.5
     auc, low, high = (part[:n] for part in (result.auc_test, result.auc_low, result.auc_high))
@@ -83,9 +78,6 @@ def _table(result: FeatureConcept, look: Look, most: int) -> go.Figure:
         np.where(turned, 1 - high, low),
         np.where(turned, 1 - low, high),
     )
-    names[:n] = [
-        name + (" (negative)" if t else "") for name, t in zip(names, turned, strict=False)
-    ]
     strong, y = result.beyond[:n], np.arange(n)
     traces = []
     for chosen, role, what in ((strong, "a", "beyond chance"), (~strong, "muted", "within chance")):
@@ -124,6 +116,16 @@ def _table(result: FeatureConcept, look: Look, most: int) -> go.Figure:
         xaxis={"title": {"text": "held-out AUC (0.5 is chance)"}, "range": [0.2, 1.03]},
         yaxis=rows_axis(names, "detector"),
     )
+
+
+def _names(result: FeatureConcept, n: int) -> list[str]:
+    """The first n features of the table with their labels and, where it is so, their side."""
+    labels = dict(result.named)
+    names = []
+    for feature, auc in zip(result.feature[:n].tolist(), result.auc_train, strict=False):
+        label = f" {visible(labels[feature], _LABEL)}" if feature in labels else ""
+        names.append(f"feature {feature}{label}{' (negative)' if auc < 0.5 else ''}")
+    return names
 
 
 def _texts(result: FeatureConcept, look: Look, row: int) -> go.Figure:

@@ -11,6 +11,11 @@ from core.results.feature_map import FeatureMap
 from core.spec.errors import Error
 
 HEIGHT = 560
+WORDS = {
+    "decoder": "what they write",
+    "encoder": "what they read",
+    "cofiring": "firing on the same tokens",
+}
 SHOWN = ("group", "density", "label")
 # Twelve hues that stay apart on white and on near-black; more groups go round again.
 _HUES = (
@@ -79,7 +84,7 @@ def title(result: FeatureMap) -> str:
     drawn_ones = f"{len(result.x):,} of {result.n_features:,}"
     if len(result.x) == result.n_features:
         drawn_ones = f"{result.n_features:,}"
-    rows = {"decoder": "what they write", "encoder": "what they read"}[result.by]
+    rows = WORDS[result.by]
     return (
         f"{result.dictionary}: {drawn_ones} features by {rows}, trustworthiness "
         f"{number(result.trust[0])}"
@@ -90,12 +95,13 @@ def caption(result: FeatureMap) -> str:
     """The controls and what a distance means, in words."""
     own, plain, chance = (number(value) for value in result.trust)
     groups = count(int(result.group.max()) + 1 if len(result.group) else 0, "group")
+    other = "" if result.by == "cofiring" else ", and none is similarity of firing"
+    within, random = number(result.group_cosine), number(result.random_group_cosine)
     return (
         f"trustworthiness {own} ({result.n_neighbours} neighbours); two principal components "
         f"{plain}; control, random places: {chance}; {result.kept:.0%} of the true neighbours are "
-        f"neighbours here; distances beyond neighbours say nothing, and none is similarity of "
-        f"firing; {groups} by k-means, cosine within {number(result.group_cosine)}, of random "
-        f"vectors {number(result.random_group_cosine)}"
+        f"neighbours here; distances beyond neighbours say nothing{other}; {groups} by k-means, "
+        f"cosine within {within}, of random vectors {random}"
     )
 
 

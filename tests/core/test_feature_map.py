@@ -1,6 +1,7 @@
 """The map of features: planted groups stay together, and its trust is what sklearn computes."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import torch
 
 from core import api
 from core.analyses import layout
+from core.analyses.feature_gallery import opened
+from core.analyses.runs import Silent
+from core.figures import table
 from core.models.loaded import Loaded
 from tests.core.feature_models import carrying, dictionary
 
@@ -55,17 +59,19 @@ def test_trustworthiness_is_that_of_sklearn() -> None:
         place = torch.randn(80, 2, generator=torch.Generator().manual_seed(seed))
         place[:, 0] += seed * torch.arange(80) // 20
         wanted = trustworthiness(rows.numpy(), place.numpy(), n_neighbors=7, metric="cosine")
-        assert layout.trustworthiness(rows, place, 7) == pytest.approx(wanted, abs=1e-6)
+        assert layout.trustworthiness(layout.cosines(rows), place, 7) == pytest.approx(
+            wanted, abs=1e-6
+        )
 
 
 def test_neighbours_are_exact_whatever_the_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.nn.functional.normalize(clouds(3, 15, 12, 1.0), dim=1)
-    whole = layout.nearest(rows, 5)
+    whole = layout.nearest(layout.cosines(rows), 45, 5)
     cosine = rows @ rows.T
     cosine.fill_diagonal_(-2)
     assert torch.equal(whole[0], cosine.topk(5).indices)
     monkeypatch.setattr(layout, "TILE", 100)
-    parts = layout.nearest(rows, 5)
+    parts = layout.nearest(layout.cosines(rows), 45, 5)
     torch.testing.assert_close(parts[1], whole[1])
 
 
@@ -110,7 +116,7 @@ def test_large_dictionaries_are_thinned_and_silent_rows_left_out(planted: Loaded
 
 
 def test_what_cannot_be_drawn_is_a_sentence(planted: Loaded, llama: Loaded) -> None:
-    with pytest.raises(api.Error, match="by must be one of decoder, encoder"):
+    with pytest.raises(api.Error, match="by must be one of decoder, encoder, cofiring"):
         api.run("feature_map", planted, dictionary="made", by="colour")
     with pytest.raises(api.Error, match="n_neighbours must be a whole number"):
         api.run("feature_map", planted, dictionary="made", n_neighbours=1)
@@ -122,3 +128,22 @@ def test_what_cannot_be_drawn_is_a_sentence(planted: Loaded, llama: Loaded) -> N
 def test_a_dictionary_of_gates_has_a_map_without_tokens(llama: Loaded) -> None:
     found = api.run("feature_map", carrying(llama, dictionary(llama, "L1.gate")), dictionary="made")
     assert found.group_tokens == ()
+
+
+def test_the_cofiring_map_is_by_jaccard_indices_of_the_dense_codes(llama: Loaded) -> None:
+    texts = tuple(f"one two three dog {n} red cat {n * 7} blue" for n in range(12))
+    m = carrying(llama, dictionary(llama, n=40))
+    ask: dict[str, Any] = {"dictionary": "made", "corpus": texts, "window": 32}
+    found = api.run("feature_map", m, by="cofiring", **ask)
+    g = opened(m, Silent(), **ask)
+    dense = np.zeros((g.text.n_tokens, g.n_features))
+    for feature in range(g.n_features):
+        dense[g.need_codes().of_feature(feature)[0], feature] = 1
+    assert found.feature.tolist() == np.flatnonzero(g.count >= 15).tolist()
+    for row, feature in enumerate(found.feature.tolist()):
+        for near, value in zip(found.near[row], found.near_cosine[row], strict=True):
+            both = dense[:, feature] @ dense[:, near]
+            either = dense[:, feature].sum() + dense[:, near].sum() - both
+            assert value == pytest.approx(both / either, rel=1e-5)
+        assert found.near_cosine[row, 0] == found.near_cosine[row].max()
+    assert "firing on the same tokens" in table.title(found)
