@@ -167,9 +167,15 @@ def trustworthiness(
         likeness = similar(part)
         likeness[torch.arange(len(part)), part] = torch.inf
         own = likeness.gather(1, near.to(likeness.device))
-        rank = torch.stack([(likeness > own[:, j : j + 1]).sum(1) for j in range(k)], dim=1)
+        rank = torch.stack([_rank(likeness, own[:, [j]]) for j in range(k)], dim=1)
         total += float((rank - k).clamp_min(0).sum())
     return 1 - 2 * total / (len(some) * k * (2 * n - 3 * k - 1))
+
+
+def _rank(likeness: Tensor, own: Tensor) -> Tensor:
+    """Of each row, how many are above `own` [row, 1]; equals share the places between them."""
+    same = (likeness == own).sum(1)
+    return (likeness > own).sum(1) + (same - 1) / 2
 
 
 def planar(

@@ -147,3 +147,9 @@ def test_the_cofiring_map_is_by_jaccard_indices_of_the_dense_codes(llama: Loaded
             assert value == pytest.approx(both / either, rel=1e-5)
         assert found.near_cosine[row, 0] == found.near_cosine[row].max()
     assert "firing on the same tokens" in table.title(found)
+
+
+def test_points_that_are_all_alike_cannot_be_trusted() -> None:
+    place = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    trust = layout.trustworthiness(lambda some: torch.zeros(len(some), 200), place, 10)
+    assert trust == pytest.approx(0.5, abs=0.05)
