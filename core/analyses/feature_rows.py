@@ -24,11 +24,15 @@ TINY = 1e-12
 
 
 def opened_dictionary(loaded: Loaded, name: str) -> SparseDict:
-    """The dictionary of that name, its place checked against the model. Raises `Error`."""
+    """The dictionary of that name, its place checked against the model, on the model's device.
+    Raises `Error`.
+    """
     found = shelf.of(loaded.dictionaries, name)
     for place in {found.site, found.out_site}:
         loaded.check(place)
-    return found
+    if found.W_enc.device == loaded.device:
+        return found
+    return once(loaded, found, "on the device", lambda: found.to(loaded.device))
 
 
 def check_feature(dictionary: SparseDict, feature: Any) -> int:
