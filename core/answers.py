@@ -74,7 +74,7 @@ def known(request: Request) -> "Result | None":
         return None  # and torch is not imported to find out more
     stamp, answer_key = note
     try:
-        same = _stamp(backend(), request) == stamp
+        same = _stamp(backend(), request) == stamp and _kept(request)
     except (Error, OSError):  # the worker will say what is wrong with the model
         return None
     return store().get(answer_key) if same else None
@@ -93,6 +93,13 @@ def _stamp(engine: Backend, request: Request) -> str:
     return "\n".join(stamps)
 
 
+def _kept(request: Request) -> bool:
+    """Is what the question left behind still there?"""
+    from core.dictionaries.names import kept  # as in `_stamp`
+
+    return kept(request)
+
+
 def answer(request: Request, progress: Progress) -> "Result":
     """The answer, stored or computed now. In the worker only."""
     engine = backend()
@@ -103,7 +110,7 @@ def answer(request: Request, progress: Progress) -> "Result":
     stamp = _stamp(engine, request)
     answer_key = request.key(engine.salt(request))
     progress.check()
-    found = store().get(answer_key)
+    found = store().get(answer_key) if _kept(request) else None
     if found is None:
         found = engine.answer(request, progress)
         if _stamp(engine, request) != stamp:

@@ -16,7 +16,7 @@ from core.analyses.runs import Progress
 from core.analyses.site_stream import SiteStream, held_out
 from core.corpus.chunks import WINDOW, contexts
 from core.corpus.readers import Corpus
-from core.dictionaries import shelf
+from core.dictionaries import names, shelf
 from core.dictionaries.save import config_of
 from core.dictionaries.sparse import SparseDict
 from core.dictionaries.train.recipe import Recipe
@@ -141,7 +141,7 @@ class _Training:
     def result(self) -> TrainDictionary:
         """Train what is left to train, and judge."""
         state = self.saved.state()
-        if state == "new" and self.saved.name in shelf.listed(self.loaded):
+        if state == "new" and self._taken():
             raise Error(
                 f"{self.loaded.name} has a dictionary {self.saved.name!r} already; take another "
                 "name="
@@ -165,6 +165,14 @@ class _Training:
         self._save(finished=True)
         self._shelve()
         return self._judged(self._dictionary())
+
+    def _taken(self) -> bool:
+        """Has another dictionary the name? One whose folder was removed gives it back."""
+        entry = shelf.listed(self.loaded).get(self.saved.name)
+        if entry and entry.added and not names.files(entry.path):
+            shelf.remove(self.loaded, self.saved.name)
+            return False
+        return entry is not None
 
     def _train(self) -> None:
         written = time.monotonic()

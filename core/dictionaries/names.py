@@ -34,9 +34,19 @@ TABLES = (
 )
 BELOW = "checkpoints"  # Llama Scope keeps its weights there
 ADDED = ("dictionaries", ".names")  # below the home; no dictionary begins with a dot
+LABELS = "labels"  # below the home: what features are called, files by fingerprint
 OPTIONS = ("dictionary", "with_dictionary", "dictionaries")
 # Analyses that ask all of a model's dictionaries when their question names none.
 EVERY = ("dictionaries", "dictionary_report")
+# Analyses whose answers show labels: another answer once a label is added.
+LABELLED = (
+    *("feature_list", "feature_card", "feature_texts", "feature_fires", "feature_concept"),
+    *("feature_map", "feature_neighbours"),
+)
+# Analyses that leave a dictionary behind under the name in their option `name`.
+MAKES = ("train_dictionary", "fit_codebook")
+# Analyses that do something and are done again whenever they are asked.
+ACTS = ("add_dictionary", "name_feature")
 MAX_NAMES = 1_000
 _FEATURE = re.compile(r"\.feature\[([A-Za-z0-9][\w.\-]{0,99}):")
 
@@ -197,12 +207,44 @@ def _text(value: Any) -> str:
 
 def stamp(request: Request) -> str:
     """Changes when a dictionary does that the question names; "" for a question without any."""
-    return _over(request, lambda entry: stamp_of(entry.path) + json.dumps(entry.reading))
+    found = _over(request, lambda entry: stamp_of(entry.path) + json.dumps(entry.reading))
+    return found + _labels("") if found and request.analysis in LABELLED else found
 
 
 def salt(request: Request) -> str:
     """Fingerprints of the dictionaries that the question names; "" for none."""
-    return _over(request, lambda entry: fingerprint(entry.path, entry.reading))
+    shows = request.analysis in LABELLED
+
+    def said(entry: Entry) -> str:
+        own = fingerprint(entry.path, entry.reading)
+        return own + _labels(own) if shows else own
+
+    return _over(request, said)
+
+
+def kept(request: Request) -> bool:
+    """Is the dictionary still there that the question made? Without it an answer says nothing."""
+    if request.analysis in ACTS:
+        return False
+    if request.analysis not in MAKES:
+        return True
+    entry = entries(_folder(request.model)).get(request.option("name"))
+    return entry is not None and bool(files(entry.path))
+
+
+def labels_of(own: str) -> str:
+    """How the names of the label files of a dictionary begin, by its fingerprint."""
+    return own[:40]
+
+
+def _labels(own: str) -> str:
+    """Sizes and times of the label files of a dictionary, of all without a fingerprint."""
+    parts = []
+    for path in sorted((home() / LABELS).glob(f"{labels_of(own)}*.jsonl")):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            parts.append(f"\n{path.name}:{status.st_size}:{status.st_mtime_ns}")
+    return "".join(parts)
 
 
 def _over(request: Request, of: Any) -> str:
