@@ -36,6 +36,16 @@ WAYS: dict[str, tuple[Way, ...]] = {
         Way("triton", devices=("cuda",)),
     ),
     "top_examples": (),
+    "class_moments": (
+        Way(
+            "blocks",
+            devices=("cpu", "cuda"),
+            chosen_on=("cpu",),
+            reason="deviations multiplied in float32, summed in float64",
+        ),
+        # On CUDA float64 is the reference's own; this is there to be asked for until measured.
+        Way("triton", devices=("cuda",)),
+    ),
     # A chunk of queries at a time is all a processor needs: a few percent of a forward. On CUDA
     # the fused sweeps are there to be asked for until they were measured on a card.
     "head_stats": (Way("triton", devices=("cuda",)),),
