@@ -227,7 +227,7 @@ def save_dictionary(d: Dictionary, folder: str | Path) -> Dictionary:
     return Dictionary(save(d.inner, folder))
 
 
-def run(name: str, m: Loaded, **options: Any) -> Result:
+def run(name: str, m: Loaded, /, **options: Any) -> Result:
     """Run an analysis and wait for its answer; long ones show a progress bar.
 
     Options are the keyword arguments of the analysis; unknown ones are refused.

@@ -19,6 +19,7 @@ from pages.shared.sections import (
     feature_prediction,
     feature_prompt,
     feature_rule,
+    feature_scatter,
     feature_wall,
     prompt,
 )
@@ -38,6 +39,7 @@ WAYS = {
     "pattern": "For a pattern",
     "concept": "For a concept",
     "map": "Map",
+    "scatter": "Scatter",
     "book": "The dictionary",
     "train": "Train",
 }
@@ -74,11 +76,17 @@ def _found(view: View, book: Book, way: str, patience: Patience) -> None:
     feature = state.workspace().selection.feature
     if feature is None or feature >= book.n_features:
         with right:
-            sentence(TEACH, "info")
+            sentence(TEACH if feature is None else _beyond(book, feature), "info")
         return
     with right:
         feature_card.draw(view, book, feature, patience.left())
     _one(view, book, feature, patience)
+
+
+def _beyond(book: Book, feature: int) -> str:
+    """A number from another dictionary, or from a mistyped address."""
+    last = book.n_features - 1
+    return f"{book.name} has features 0 to {last:,} and no {feature:,}; choose one at the left."
 
 
 def _way(view: View, book: Book, way: str, patience: Patience) -> None:
@@ -96,6 +104,8 @@ def _way(view: View, book: Book, way: str, patience: Patience) -> None:
             feature_concept.draw(view, book, patience.left())
         case "map":
             feature_map.draw(view, book, patience.left())
+        case "scatter":
+            feature_scatter.draw(view, book, patience.left())
 
 
 def _one(view: View, book: Book, feature: int, patience: Patience) -> None:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.analyses.add_dictionary import add_dictionary
 from core.analyses.attention import attention
 from core.analyses.blind_spots import blind_spots
 from core.analyses.card import card
@@ -26,6 +27,7 @@ from core.analyses.explain_test import explain_test
 from core.analyses.feature_attribution import feature_attribution
 from core.analyses.feature_card import feature_card
 from core.analyses.feature_concept import feature_concept
+from core.analyses.feature_emergence import feature_emergence
 from core.analyses.feature_fires import feature_fires
 from core.analyses.feature_geometry import feature_geometry
 from core.analyses.feature_label import feature_label
@@ -55,6 +57,7 @@ from core.analyses.heads import heads
 from core.analyses.label_test import label_test
 from core.analyses.lens import lens
 from core.analyses.massive_values import massive_values
+from core.analyses.name_feature import name_feature
 from core.analyses.neuron_activity import neuron_activity
 from core.analyses.neuron_card import neuron_card
 from core.analyses.neuron_classes import neuron_classes
@@ -189,6 +192,10 @@ ANALYSES: dict[str, Analysis] = {
     "gallery": Analysis(
         gallery, "How often every feature of a dictionary fires in a text, and how strongly."
     ),
+    "add_dictionary": Analysis(
+        add_dictionary, "Add a dictionary from a path, or read one otherwise.", lasting=False
+    ),
+    "name_feature": Analysis(name_feature, "Give a feature a label of one's own.", lasting=False),
     "feature_list": Analysis(
         feature_list,
         "Features of a dictionary, sorted, filtered and searched, with their peaks.",
@@ -291,6 +298,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "head_false_induction": Analysis(
         head_false_induction, "Which heads follow wrong examples, and what comes back without them."
+    ),
+    "feature_emergence": Analysis(
+        feature_emergence, "Where and when a concept can be read: every layer of every checkpoint."
     ),
     "train_dictionary": Analysis(
         train_dictionary,

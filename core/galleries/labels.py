@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core.dictionaries import names
 from core.galleries.layout import LABELS, write_text
 from core.home import home
 from core.models.door import read_json
@@ -115,4 +116,4 @@ def add(fingerprint: str, feature: int, label: Label) -> None:
 
 def _path(fingerprint: str, name: str = LABELS) -> Path:
     """Not in a gallery: those make room for newer ones."""
-    return home() / "labels" / f"{fingerprint[:40]}.{name}"
+    return home() / names.LABELS / f"{names.labels_of(fingerprint)}.{name}"

@@ -1,5 +1,6 @@
 """Every kind of answer, by the name of its analysis. One line each."""
 
+from core.results.add_dictionary import AddDictionary
 from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.blind_spots import BlindSpots
@@ -20,6 +21,7 @@ from core.results.explain_test import ExplainTest
 from core.results.feature_attribution import FeatureAttribution
 from core.results.feature_card import FeatureCard
 from core.results.feature_concept import FeatureConcept
+from core.results.feature_emergence import FeatureEmergence
 from core.results.feature_fires import FeatureFires
 from core.results.feature_geometry import FeatureGeometry
 from core.results.feature_label import FeatureLabel
@@ -49,6 +51,7 @@ from core.results.heads import Heads
 from core.results.label_test import LabelTest
 from core.results.lens import LensResult
 from core.results.massive_values import MassiveValues
+from core.results.name_feature import NameFeature
 from core.results.neuron_activity import NeuronActivity
 from core.results.neuron_card import NeuronCard
 from core.results.neuron_classes import NeuronClasses
@@ -75,6 +78,7 @@ from core.results.unit_values import UnitValues
 from core.spec.errors import Error
 
 RESULTS: dict[str, type[Result]] = {
+    "add_dictionary": AddDictionary,
     "attention": AttentionResult,
     "card": CardResult,
     "concept_neuron": ConceptNeuron,
@@ -92,6 +96,7 @@ RESULTS: dict[str, type[Result]] = {
     "explain_test": ExplainTest,
     "feature_card": FeatureCard,
     "feature_concept": FeatureConcept,
+    "feature_emergence": FeatureEmergence,
     "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,
     "feature_neighbours": FeatureNeighbours,
@@ -119,6 +124,7 @@ RESULTS: dict[str, type[Result]] = {
     "heads": Heads,
     "label_test": LabelTest,
     "lens": LensResult,
+    "name_feature": NameFeature,
     "neuron_classes": NeuronClasses,
     "neuron_tokens": NeuronTokens,
     "neuron_map": NeuronMap,

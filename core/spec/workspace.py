@@ -55,8 +55,9 @@ CHOICES: dict[str, str] = {
     "seeks": "text",  # where: in the cards, or among the tokens that features fire on
     "regex": "",  # the pattern that features are looked for by
     "pooled": "max",  # what the values of a feature in a text come to
-    "asks": "fires",  # which question is answered about the chosen feature
+    "asks": "writes",  # which question is answered about the chosen feature
     "banded": "top",  # which of its texts are listed
+    "under": "clean",  # what texts do to features: as they are, or "clamped"
     "named": "",  # the label of it that is tested; "": none yet
     "drawn": "",  # how features to choose from are shown; "": the first way
     "seen": "",  # how the answer about the chosen feature is shown; "": the first way

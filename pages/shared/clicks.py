@@ -89,7 +89,7 @@ export default function (component) {
     document.activeElement?.blur?.();
     if (data.grid) gd.focus({ preventScroll: true });
     if (data.grid) pick([Math.round(point.y), Math.round(point.x)]);
-    else pick([point.pointIndex ?? point.pointNumber]);
+    else pick([point.pointIndex ?? point.pointNumber, point.curveNumber ?? 0]);
   };
   const onKey = (event) => {
     const step = STEPS[event.key];
@@ -172,7 +172,7 @@ def pickable_chart(
     grid=True   the figure holds heat maps on integer axes: `on_pick([y, x])` and `picked`
                 are these integers (layer, token) or (layer, head); y = -1 is the embedding
                 row of the lens. `picked` gets a ring.
-    grid=False  `on_pick([index])`, the number of the point in its trace.
+    grid=False  `on_pick([index, trace])`, the number of the point in its trace, and the trace's.
 
     `on_pick` runs as a callback, before the script runs again. None: nothing can be chosen.
     The camera of the chart's tool bar saves an SVG named after `key`.

@@ -3,7 +3,7 @@
 import streamlit as st
 
 _JS = r"""
-const FIELDS = ["find", "prompt", "prompt_area"];    // the first that the page has
+const FIELDS = ["find", "seek", "regex", "prompt", "prompt_area"];    // the first that the page has
 
 export default function (component) {
   const { parentElement } = component;

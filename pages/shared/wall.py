@@ -168,6 +168,8 @@ _CSS = (
   display: flex; gap: 8px; font: 0.72rem/1.4 var(--st-font); color: var(--role-muted);
   white-space: nowrap; overflow: hidden;
 }
+.score { overflow: hidden; text-overflow: ellipsis; }
+.badge, .line > :first-child { flex: none; }
 .badge { border: 1px solid var(--st-border-color); border-radius: 8px; padding: 0 6px; }
 .lines { flex: 1; overflow: hidden; }
 .text {

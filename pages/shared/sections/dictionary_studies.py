@@ -15,12 +15,13 @@ from core.figures import (
     entity_features,
     feature_geometry,
 )
+from core.home import hosted
 from core.results.base import Result
 from core.results.dictionary_check import DictionaryCheck
 from core.spec.request import ask
 from pages.shared import state
-from pages.shared.notices import sentence
-from pages.shared.sections import corpus
+from pages.shared.notices import code, sentence
+from pages.shared.sections import corpus, dictionary_adding
 from pages.shared.sections.feature_book import Book
 from pages.shared.sections.one_figure import one_figure, way
 from pages.shared.sections.view import View
@@ -146,7 +147,7 @@ def draw(view: View, book: Book, grace: float) -> None:
         ask(name, view.model, **options), study.drawing, key=name, title=study.title,
         help=study.help, grace=grace, bulk=True, height=420, **shown,
     )  # fmt: skip
-    _said(found)
+    _said(view, book, found)
 
 
 def _second(book: Book) -> None:
@@ -163,9 +164,19 @@ def _against() -> None:
     )  # fmt: skip
 
 
-def _said(found: Result | None) -> None:
-    """What a check has to say in words."""
-    if isinstance(found, DictionaryCheck):
-        sentence(found.sentence, "warning" if found.better >= 0 else "info")
-        for warning in found.warnings:
-            sentence(warning, "warning")
+def _said(view: View, book: Book, found: Result | None) -> None:
+    """What a check has to say in words, and the way to take its advice."""
+    if not isinstance(found, DictionaryCheck):
+        return
+    if found.better >= 0:
+        sentence(found.sentence, "warning")
+    for warning in found.warnings:
+        sentence(warning, "warning")
+    if found.better >= 0 and not hosted():
+        name = dictionary_adding.free(book.name, book.others)
+        st.button(
+            f"Read it so, as {code(name)}", key="read_so", on_click=state.attempt,
+            help="The same files under a new name; the old reading stays.",
+            args=(dictionary_adding.again, view.model, book.name, name,
+                  dict(found.readings[found.better])),
+        )  # fmt: skip

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import train_dictionary as drawing
 from core.figures.wording import count, number
+from core.home import hosted
 from core.results.train_dictionary import TrainDictionary
 from core.spec.errors import Error
 from core.spec.request import Request, ask
@@ -13,8 +14,8 @@ from core.spec.site import STREAM
 from core.spec.site import site as site_of
 from pages.shared import state
 from pages.shared.notices import sentence, small
-from pages.shared.panels import answer, panel
-from pages.shared.sections import corpus
+from pages.shared.panels import answer, asked, panel
+from pages.shared.sections import corpus, feature_book
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import View, as_code
 
@@ -23,6 +24,14 @@ HELP = (
     "how many features fire, how many have gone silent. Dashed: principal components with as many "
     "numbers a token, and the dictionary before its first step. Cancel keeps what was reached; "
     "asking again goes on from there."
+)
+ABOUT_TRAINING = (
+    "Learns a dictionary of one site on the text chosen above, and keeps it in "
+    "$EIDOSCOPE_HOME/dictionaries. A few minutes give a first one of the embedded model."
+)
+HOSTED = (
+    "This server keeps no dictionaries of its visitors. Run Eidoscope on your own machine to train "
+    "one."
 )
 KINDS = {
     "topk": "TopK",
@@ -45,6 +54,10 @@ _PLAN = "_training"
 
 def draw(view: View, layers: int, grace: float) -> None:
     """The form, and below it the training that was begun in this tab."""
+    if hosted():
+        sentence(HOSTED, "info")
+        return
+    st.html(small(ABOUT_TRAINING, quiet=True))
     with st.form("training", border=True):
         _form(layers)
         st.form_submit_button("Train", type="primary", on_click=state.attempt, args=(_begin,))
@@ -133,9 +146,16 @@ def _shown(found: TrainDictionary, request: Request) -> None:
         title=f"{found.dictionary}: {KINDS.get(found.architecture, found.architecture)} of "
         f"{found.site}", caption=drawing.caption(found), python=as_code(request),
     )  # fmt: skip
-    if found.finished:
-        sentence(
-            f"{found.dictionary} stands among the dictionaries: "
-            f"{count(found.n_features, 'feature')}, FVU {number(found.final_fvu[0])}. "
-            "Choose it at the top.", "info",
-        )  # fmt: skip
+    if not found.finished:
+        return
+    sentence(
+        f"{found.dictionary} stands among the dictionaries: "
+        f"{count(found.n_features, 'feature')}, FVU {number(found.final_fvu[0])}.", "info",
+    )  # fmt: skip
+    st.button("Look at its features", key="trained_open", on_click=_open, args=(found.dictionary,))
+
+
+def _open(name: str) -> None:
+    asked().forget("books")  # those there were when it was asked
+    state.choose("features", "wall")
+    feature_book.take(name)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.figures import feature_card as drawing
 from core.figures.wording import count, number, readable
+from core.home import hosted
 from core.results.feature_card import FeatureCard
 from core.spec.request import Request, ask
 from core.spec.site import Site
@@ -16,7 +17,8 @@ from pages.shared.contexts import Context, contexts
 from pages.shared.menu import entry
 from pages.shared.notices import sentence
 from pages.shared.panels import answer
-from pages.shared.sections import corpus, prompt
+from pages.shared.popover import popover
+from pages.shared.sections import corpus, once, prompt
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.feature_book import Book
 from pages.shared.sections.framed import foot, framed
@@ -39,6 +41,12 @@ GROUPS = {
 LEAST_LABEL = 0.4  # F1 from which a rule counts as a label
 HIGH = 430  # pixels of the list of texts
 BEFORE, AFTER = 14, 8  # tokens shown around the place
+LONGEST = 120  # characters of a label
+NAMING = "naming"
+NAMING_HELP = (
+    "Kept for this dictionary and shown as “yours” on the wall; empty takes it away. Whether it "
+    "holds is tested under Label and test."
+)
 
 
 def question(view: View, book: Book, feature: int) -> Request | None:
@@ -47,7 +55,7 @@ def question(view: View, book: Book, feature: int) -> Request | None:
     if text is None:
         return None
     return ask(
-        "feature_card", view.model, interventions=view.changes, dictionary=book.name,
+        "feature_card", view.model, interventions=book.changes(view), dictionary=book.name,
         feature=feature, corpus=text,
     )  # fmt: skip
 
@@ -56,6 +64,7 @@ def draw(view: View, book: Book, feature: int, grace: float) -> None:
     site = book.feature(feature)
     with framed(f"{site}", HELP, key="card"):
         _buttons(view, book, site)
+        once.watched(NAMING, grace)
         request = question(view, book, feature)
         if request is None:
             sentence(corpus.GONE, "info")
@@ -91,10 +100,31 @@ def _buttons(view: View, book: Book, site: Site) -> None:
             on_click=state.attempt,
             args=(book.clamp, view, site.unit),
         )
+        if not hosted():
+            popover("label", _naming, view, book, site, key=f"card_name_{site.unit}")
         st.page_link(
             entry("steer").path, label="open in Steer", icon=entry("steer").icon,
             query_params=state.query(),
         )  # fmt: skip
+
+
+def _naming(view: View, book: Book, site: Site) -> None:
+    """One's own label for it, above those found by rule."""
+    with st.form(f"naming_{site.unit}", border=False):
+        st.text_input("Your label", key="own_label", max_chars=LONGEST, help=NAMING_HELP)
+        st.form_submit_button("Keep", on_click=_keep, args=(view, book, site))
+
+
+def _keep(view: View, book: Book, site: Site) -> None:
+    name(view, book, site, str(st.session_state["own_label"]))
+
+
+def name(view: View, book: Book, site: Site, label: str) -> None:
+    """Keep a label of the visitor's; an empty one takes theirs away."""
+    request = ask(
+        "name_feature", view.model, dictionary=book.name, feature=site.unit, label=label.strip()
+    )
+    once.begin(NAMING, request, ("card", "wall", "feature_map", "near", "my_text", "pattern"))
 
 
 def _walk(step: int, n_features: int) -> None:
@@ -120,6 +150,8 @@ def _label(found: FeatureCard) -> str:
     said = "" if np.isnan(score) else f"F1 {number(score)} on other documents{beside}"
     if not found.label:
         return "no rule found"
+    if found.label_by == "yours":
+        return f"{_safe(found.label)} <span class=eido-quiet>yours</span>"
     if score < LEAST_LABEL:
         return f"no rule found <span class=eido-quiet>best: {_safe(found.label)}, {said}</span>"
     by = f" · {found.label_by}" if found.label_by else ""

@@ -20,6 +20,7 @@ HELP = (
     "texts. Click a feature to open it."
 )
 WAYS = {"table": "features", "texts": "text by text", "sparse": "few features"}
+MOST = 12  # features drawn
 POOLS = {"max": "largest", "mean": "mean", "last": "last token"}
 
 
@@ -43,13 +44,14 @@ def draw(view: View, book: Book, grace: float) -> None:
     one_figure(
         question(view, book, concept.option(meant)), drawing, key="concept_features",
         title=f"Which features carry “{meant.name}”", help=HELP, grace=grace, height=420,
-        on_pick=_pick if show == "table" else None, show=show,
+        on_pick=_pick if show == "table" else None, show=show, most=MOST,
     )  # fmt: skip
 
 
 def _pick(found: FeatureConcept, cell: Sequence[int]) -> None:
-    # Points lie in two traces: what is beyond chance and what is not; a click names its trace's.
-    strong = found.beyond[: min(12, len(found.feature))]
-    order = [*strong.nonzero()[0].tolist(), *(~strong).nonzero()[0].tolist()]
-    if 0 <= cell[0] < len(order):
-        state.select(feature=int(found.feature[order[cell[0]]]))
+    # Features beyond chance lie in the first trace, the others in the second, then the baselines.
+    place, trace = cell
+    strong = found.beyond[:MOST]
+    rows = (strong.nonzero()[0], (~strong).nonzero()[0])
+    if trace < 2 and 0 <= place < len(rows[trace]):
+        state.select(feature=int(found.feature[rows[trace][place]]))

@@ -31,5 +31,5 @@ def draw(view: View, book: Book, grace: float) -> None:
 
 
 def _pick(found: FeatureMap, cell: Sequence[int]) -> None:
-    if 0 <= cell[0] < len(found.feature):
+    if cell[1] == 0 and 0 <= cell[0] < len(found.feature):
         state.select(feature=int(found.feature[cell[0]]))

@@ -54,5 +54,5 @@ def draw(view: View, book: Book, grace: float) -> None:
 
 
 def _pick(found: FeatureAttribution, cell: Sequence[int]) -> None:
-    if 0 <= cell[0] < len(found.verified):
+    if cell[1] > 0 and 0 <= cell[0] < len(found.verified):  # behind the diagonal
         state.select(feature=int(found.verified[cell[0]]))

@@ -8,6 +8,7 @@ import streamlit as st
 from core.figures import feature_label as rule_drawing
 from core.figures import label_test as test_drawing
 from core.figures.wording import number, readable
+from core.home import hosted
 from core.results.feature_label import FeatureLabel
 from core.results.label_test import LabelTest
 from core.spec.request import Request, ask
@@ -16,7 +17,7 @@ from pages.shared import state
 from pages.shared.contexts import Context, contexts
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer
-from pages.shared.sections import corpus
+from pages.shared.sections import corpus, feature_card
 from pages.shared.sections.feature_book import Book
 from pages.shared.sections.framed import framed
 from pages.shared.sections.one_figure import one_figure
@@ -79,6 +80,13 @@ def draw(view: View, book: Book, site: Site, grace: float) -> None:
             value=state.workspace().choice("named"), then=partial(state.choose, "named"),
             placeholder="names of animals",
         )  # fmt: skip
+        label = state.workspace().choice("named").strip()
+        if label and not hosted():
+            st.button(
+                "Keep as its label", key="keep_named", type="tertiary",
+                on_click=feature_card.name, args=(view, book, site, label),
+                disabled=len(label) > feature_card.LONGEST,
+            )  # fmt: skip
         _named(asked["named"], site, grace)
 
 

@@ -12,7 +12,7 @@ from core.spec.request import Request, ask
 from pages.shared import state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer
-from pages.shared.sections import corpus
+from pages.shared.sections import corpus, once
 from pages.shared.sections.feature_book import Book
 from pages.shared.sections.framed import foot
 from pages.shared.sections.view import View, as_code
@@ -47,12 +47,18 @@ SEARCH_HELP = (
     "write, or in their label. That fire on the token: at a tenth of its occurrences or more; the "
     "most faithful ones first."
 )
+RULES = "rules"
+RULES_HELP = (
+    "Looks for the best rule of every feature on this text, scored on documents it was not found "
+    "on. Once for a dictionary; the labels are kept."
+)
 _FIRST = "_wall_first"
 
 
 def draw(view: View, book: Book, grace: float) -> FeatureList | None:
     """Search line and wall; the page of cards in view, None while it is being made."""
-    _line()
+    _line(view, book)
+    once.watched(RULES, grace)
     request = question(view, book, _first(book))
     if request is None:
         sentence(corpus.GONE, "info")
@@ -82,8 +88,9 @@ def question(view: View, book: Book, first: int) -> Request | None:
     elif seek:
         options["text"] = seek
     return ask(
-        "feature_list", view.model, interventions=view.changes, dictionary=book.name, sort=sort,
-        descending=sort not in RISING, limit=WINDOW, offset=first, corpus=text, **options,
+        "feature_list", view.model, interventions=book.changes(view), dictionary=book.name,
+        sort=sort, descending=sort not in RISING, limit=WINDOW, offset=first, corpus=text,
+        **options,
     )  # fmt: skip
 
 
@@ -95,7 +102,7 @@ def caption(found: FeatureList) -> str:
     return f"{count(found.n_tokens, 'token')} of {found.corpus}{control}{grown}"
 
 
-def _line() -> None:
+def _line(view: View, book: Book) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state.chosen(
             st.selectbox, "Look for", list(SEEK), name="seeks", format_func=SEEK.__getitem__,
@@ -112,8 +119,20 @@ def _line() -> None:
         )  # fmt: skip
         state.chosen(
             st.selectbox, "Which", ["", *KEPT], name="kept",
-            format_func=lambda name: KEPT.get(name, "all"), width=110,
+            format_func=lambda name: KEPT.get(name, "all"), width=130,
         )  # fmt: skip
+        st.button(
+            "Find rules", key="find_rules", help=RULES_HELP, on_click=_find_rules,
+            args=(view, book), disabled=corpus.chosen() is None,
+        )  # fmt: skip
+
+
+def _find_rules(view: View, book: Book) -> None:
+    """Rules for all features; the wall, the card and the map show them afterwards."""
+    request = ask(
+        "feature_label", view.model, dictionary=book.name, corpus=corpus.chosen(), seed=view.seed
+    )
+    once.begin(RULES, request, ("wall", "card", "feature_map"), bulk=True)
 
 
 def _kept(name: str) -> dict[str, object]:
@@ -171,7 +190,9 @@ def _card(found: FeatureList, row: int) -> Card:
     said = "" if math.isnan(score) else f"F1 {score:.2f}"
     if said and not math.isnan(chance):
         said += f" (chance {chance:.2f})"
-    if label and score < LEAST_LABEL:  # a rule that does not hold is no label
+    if label and found.label_by[row] == "yours":
+        said = "yours"
+    elif label and score < LEAST_LABEL:  # a rule that does not hold is no label
         said, label = f"best rule {readable(label)[:24]}: {said}", ""
     spark = found.spark[row].astype(float)
     return Card(
