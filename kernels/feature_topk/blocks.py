@@ -26,16 +26,17 @@ _SMALLEST = 2.0**-149  # float32 above zero
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is in hand at once; latents are multiples of `BLOCK`, a panel of a strip."""
+    """How much is in hand at once."""
 
     rows: int  # tokens
-    panel: int  # latents whose pre-activations topk keeps: 4 * rows * panel bytes
-    strip: int  # latents per matrix product
+    held: int  # pre-activations, a panel of some strips for all rows
+    strip: int  # latents per matrix product, a multiple of `BLOCK`
 
 
-# CPU: chosen by measurement for 768 -> 24,576, whose panel takes 101 MB (benchmarks/README.md).
+# CPU: chosen by measurement for 768 -> 24,576 (benchmarks/README.md); 30 MB, since the C library
+# gives more than 32 MiB back at once, and pages new to a process cost as much as the selection.
 # CUDA: large products, 1 GiB; chosen by arithmetic, not measured yet.
-SIZES = {"cpu": Sizes(1_024, 24_576, 2_048), "cuda": Sizes(4_096, 65_536, 65_536)}
+SIZES = {"cpu": Sizes(1_024, 7_500_000, 2_048), "cuda": Sizes(4_096, 2**28, 65_536)}
 
 
 def run(
@@ -78,7 +79,12 @@ def _sizes(n: int, encoder: Encoder) -> tuple[int, int, int]:
         longer = min(4, longer)
     unit = encoder.n // encoder.activation.k if encoder.kind == "groupmax" else BLOCK
     strip = min(_up(sizes.strip * longer, unit), _up(encoder.n, unit))
-    panel = strip if encoder.kind == "groupmax" else _up(sizes.panel, strip)
+    if encoder.kind == "groupmax":
+        return rows, strip, strip
+    panel = max(strip, sizes.held // rows // strip * strip)
+    if encoder.most is not None:  # fewer blocks than this would bound little
+        panel = max(panel, _up(2 * encoder.most * BLOCK, strip))
+        rows = max(1, min(rows, 4 * sizes.held // panel))
     return rows, min(panel, _up(encoder.n, strip)), strip
 
 
@@ -88,22 +94,24 @@ def _up(count: int, step: int) -> int:
 
 def _tile(x: Tensor, encoder: Encoder, scratch: Tensor) -> Codes:
     """One tile of tokens against all latents, a panel at a time."""
-    find = _groups if encoder.kind == "groupmax" else _panel
     panel = scratch.shape[0] * scratch.shape[2]
-    keys = [
-        find(x, encoder, slice(start, min(start + panel, encoder.n)), scratch)
-        for start in range(0, encoder.n, panel)
-    ]
+    starts = range(0, encoder.n, panel)
+    parts = [slice(start, min(start + panel, encoder.n)) for start in starts]
+    if encoder.kind == "groupmax":
+        keys = [_groups(x, encoder, part, scratch) for part in parts]
+    else:
+        bounds = _Bounds(encoder)
+        keys = [_panel(x, encoder, part, scratch, bounds) for part in parts]
     return unpacked(torch.cat(keys).sort().values, len(x), encoder.n, encoder.most)
 
 
-def _panel(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:
+def _panel(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor, bounds: "_Bounds") -> Tensor:
     """Keys of the latents of a panel that fire; for topk of a few more."""
     starts = range(part.start, part.stop, scratch.shape[2])
     strips = [slice(start, min(start + scratch.shape[2], part.stop)) for start in starts]
     filled = [_filled(x, encoder, strip, scratch[at]) for at, strip in enumerate(strips)]
     highest = torch.cat(filled, dim=1)
-    bound = _bound(highest, encoder, part.start // BLOCK)
+    bound = bounds.of(highest, part.start // BLOCK)
     row, block = (highest >= bound).nonzero(as_tuple=True)
     held = _blocks(scratch, row, block)
     block += part.start // BLOCK
@@ -117,16 +125,27 @@ def _panel(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:
     return packed(row, feature, value, encoder.n)
 
 
-def _bound(highest: Tensor, encoder: Encoder, block: int) -> Tensor:
-    """What the maximum of a block must reach, [token, block] or less of it."""
-    least = highest.new_full((1, 1), _SMALLEST)
-    if encoder.kind == "jumprelu":
-        return encoder.threshold.amin(1)[block : block + highest.shape[1]].clamp_min(_SMALLEST)
-    if encoder.kind == "topk":
-        if encoder.activation.k >= highest.shape[1]:
-            return least.expand(len(highest), 1)
-        return highest.topk(encoder.activation.k, 1).values[:, -1:].maximum(least)
-    return least
+class _Bounds:
+    """What the maximum of a block must reach, while the latents of a tile go by."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._largest: Tensor | None = None  # [token, up to k] block maxima so far, for topk
+
+    def of(self, highest: Tensor, block: int) -> Tensor:
+        """For maxima [token, block] of the blocks from `block` on; [token, block] or spreads."""
+        if self._encoder.kind == "jumprelu":
+            least = self._encoder.threshold[block : block + highest.shape[1]].amin(1)
+            return least.clamp_min_(_SMALLEST)
+        if self._encoder.most is None:
+            return highest.new_full((1, 1), _SMALLEST)
+        every = highest if self._largest is None else torch.cat([self._largest, highest], 1)
+        if every.shape[1] >= self._encoder.most:
+            every = every.topk(self._encoder.most, 1).values
+        self._largest = every
+        if every.shape[1] < self._encoder.most:
+            return highest.new_full((len(highest), 1), _SMALLEST)
+        return every[:, -1:].clamp_min(_SMALLEST)
 
 
 def _groups(x: Tensor, encoder: Encoder, part: slice, scratch: Tensor) -> Tensor:

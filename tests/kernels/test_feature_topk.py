@@ -49,7 +49,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(module, "BLOCK", 8)
     monkeypatch.setattr(blocks, "FEW", 0 if request.param == "blocks" else 10**9)
     for device in ("cpu", "cuda"):
-        monkeypatch.setitem(blocks.SIZES, device, blocks.Sizes(rows=3, panel=96, strip=32))
+        monkeypatch.setitem(blocks.SIZES, device, blocks.Sizes(rows=3, held=288, strip=32))
     if request.param != "triton":
         return blocks.run
     fused: ModuleType = request.getfixturevalue("fused")
@@ -250,7 +250,7 @@ def test_a_token_that_is_not_a_number_has_no_entries_and_spoils_no_other(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("sizes", [(1_024, 24_576, 2_048), (4, 256, 128), (1, 1_024, 1_024)])
+@pytest.mark.parametrize("sizes", [(1_024, 10**6, 2_048), (4, 1_024, 128), (1, 1_024, 1_024)])
 def test_the_size_of_the_tiles_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, kind: str, sizes: tuple[int, int, int]
 ) -> None:
