@@ -1,7 +1,7 @@
 """Residual stream states of many texts at all layers, reduced while running."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,14 +18,16 @@ from core.spec.site import Site
 
 # Numbers of one batch's states over all layers that are held at a time: 256 MB in float32.
 STATES_AT_ONCE = 64_000_000
-Position = str  # "last", "mean", or a number counted from the end: "-1", "-2", ...
+# "last", "mean", a number counted from the end ("-1", "-2", ...), or one token index a text
+Position = str | Sequence[int]
 
 
 @dataclass(frozen=True)
 class States:
     """What one pass over the texts showed.
 
-    vectors  [position, layer, text, d_model] float32 on the CPU; row l is `L{l}.resid_post`
+    vectors  [position, layer, text, d_model] float32 on the CPU; row l is `L{l}.resid_post`, or
+             what enters block l where the embedding was asked for as row 0
     norm     [layer] mean length of the stream over all tokens that are not special
     n_tokens such tokens in all
     """
@@ -49,18 +51,22 @@ def states(
     positions: Sequence[Position] = ("last",),
     change: Sequence[Intervention] = (),
     layers: Sequence[int] | None = None,
+    embedding: bool = False,
     note: str = "reading the texts",
     share: tuple[float, float] | None = (0.0, 1.0),
 ) -> States:
     """States of texts given as token ids, under the changes, in one pass; all layers, or `layers`.
 
     "last" is the last token that is not special (of a text of special tokens: the last), "mean"
-    the mean over those that are not special, "-2" the last but one. Texts of like length share a
-    batch, padded on the right; only one vector per text and position is kept. `share` is the
-    stretch of the progress bar that this fills; None leaves the bar alone.
+    the mean over those that are not special, "-2" the last but one; a list holds the index of one
+    token of every text. `embedding` puts what enters the first block in front of the layers. Texts
+    of like length share a batch, padded on the right; only one vector per text and position is
+    kept. `share` is the stretch of the progress bar that this fills; None leaves the bar alone.
     """
     every = stream_sites(loaded)
     places = every if layers is None else [every[layer] for layer in layers]
+    if embedding:
+        places = [replace(every[0], component="resid_pre"), *places]
     found = torch.zeros(len(positions), len(places), len(texts), loaded.d_model)
     lengths = torch.zeros(len(places), dtype=torch.float64)
     n_tokens, done = 0, 0
@@ -75,7 +81,8 @@ def states(
             logits="none",
             check=progress.check,
         )
-        weights = token_weights(loaded, ids, positions)  # [position, row, token]
+        here = [p if isinstance(p, str) else [p[index] for index in batch] for p in positions]
+        weights = token_weights(loaded, ids, here)  # [position, row, token]
         real = weights.real.sum()
         for layer, place in enumerate(places):
             values = seen.values[place].float()
@@ -149,11 +156,14 @@ def token_weights(
         plain = [at for at, is_special in enumerate(marked) if not is_special]
         real[row, plain] = 1
         for number, position in enumerate(positions):
-            of[number, row] = _weight(position, plain or [len(text) - 1], longest)
+            if isinstance(position, str):
+                of[number, row] = _weight(position, plain or [len(text) - 1], longest)
+            else:
+                of[number, row, position[row]] = 1
     return TokenWeights(of, real)
 
 
-def _weight(position: Position, plain: list[int], longest: int) -> Tensor:
+def _weight(position: str, plain: list[int], longest: int) -> Tensor:
     """Which of a text's tokens count at this position, and how much: [token], summing to 1."""
     weight = torch.zeros(longest)
     if position == "mean":
@@ -164,7 +174,7 @@ def _weight(position: Position, plain: list[int], longest: int) -> Tensor:
     return weight
 
 
-def _back(position: Position) -> int:
+def _back(position: str) -> int:
     try:
         number = int(position)
     except ValueError:

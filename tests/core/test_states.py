@@ -51,6 +51,19 @@ def test_a_padded_batch_gives_every_text_its_own_states(
     assert found.n_tokens == sizes.shape[1]
 
 
+def test_the_embedding_and_a_chosen_token_are_those_of_the_text_alone(stories: Loaded) -> None:
+    ids = encoded(stories, TEXTS)
+    chosen = [len(text) // 2 for text in ids]
+    found = states(stories, Silent(), ids, positions=("last", chosen), embedding=True).vectors
+    plain = states(stories, Silent(), ids).vectors
+    torch.testing.assert_close(found[:1, 1:], plain)
+    places = [Site(0, "resid_pre"), *stream_sites(stories)]
+    for number, text in enumerate(ids):
+        seen = run(stories, rows(stories, [text]), read=places, logits="none").values
+        wanted = torch.stack([seen[place][0, chosen[number]] for place in places])
+        torch.testing.assert_close(found[1, :, number], wanted, atol=2e-4, rtol=1e-4)
+
+
 def test_small_batches_and_one_large_batch_agree(stories: Loaded, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     ids = encoded(stories, TEXTS)
     whole = states(stories, Silent(), ids).vectors
