@@ -83,8 +83,9 @@ def known(request: Request) -> "Result | None":
 def _stamp(engine: Backend, request: Request) -> str:
     """Changes when the files of a model of the question do, of a dictionary or of its corpus."""
     from core.dictionaries.names import stamp as of_dictionaries  # looks at folders of models
+    from core.models.checkpoints import asked
 
-    stamps = [engine.stamp(model) for model in request.models]
+    stamps = [engine.stamp(model) for model in (*request.models, *asked(request))]
     stamps.append(of_dictionaries(request))
     if isinstance(request.option("corpus"), str):
         from core.corpus.readers import stamp  # comes with torch, as the backend does

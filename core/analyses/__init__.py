@@ -11,7 +11,7 @@ from core.corpus import readers
 from core.dictionaries import names
 from core.dictionaries.shelf import Shelf
 from core.engine.device import fitting_threads
-from core.models import door, pool, sources
+from core.models import checkpoints, door, pool, sources
 from core.results.base import Result
 from core.spec.request import ModelRef, Request, model_ref
 
@@ -64,7 +64,8 @@ def options_of(request: Request) -> dict[str, Any]:
 def salt(request: Request) -> str:
     """What else an answer depends on: weights, dictionaries, version of the method, its corpus."""
     method = analysis(request.analysis)
-    weights = "+".join(door.fingerprint(sources.resolve(model)) for model in request.models)
+    models = (*request.models, *checkpoints.asked(request))
+    weights = "+".join(door.fingerprint(sources.resolve(model)) for model in models)
     here = "" if method.lasting else _THIS_PROCESS
     text = readers.stamp(request.option("corpus"))
     plain = f"{weights}:{request.analysis}:{method.version}:{here}:{text}"

@@ -56,15 +56,17 @@ def feature_concept(
     meant = asked_concept(concept, positive, negative, pairs)
     if meant is None:
         raise Error("say which concept: concept=, or positive= and negative= texts, or pairs=")
-    _check(k, shuffles)
+    _check_k(k)
+    check_shuffles(shuffles)
     downs, what = against(meant)
-    _check_texts(meant, downs)
+    check_texts(meant, downs)
     texts = (*meant.positive, *downs)
     ids = encoded(loaded, texts)
     read = pooled(loaded, progress, found, ids, pool)
     member = np.arange(len(texts)) < len(meant.positive)
-    test = _halves(member, meant.paired, seed)
-    scored = _Scored(read, member, test, _shuffled(member, meant.paired, shuffles, seed), progress)
+    test = halves(member, meant.paired, seed)
+    labels = shuffled_labels(member, meant.paired, shuffles, seed)
+    scored = _Scored(read, member, test, labels, progress)
     names, baseline = _baselines(read, member, test, scored.first)
     table = scored.table(k, seed)
     return FeatureConcept(
@@ -89,13 +91,22 @@ def feature_concept(
     )
 
 
-def _check(k: int, shuffles: int) -> None:
-    for name, value, most in (("k", k, MOST_K), ("shuffles", shuffles, MOST_SHUFFLES)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise Error(f"{name} must be a whole number from 1 to {most:,}, not {str(value)[:20]}")
+def _check_k(k: int) -> None:
+    _whole("k", k, MOST_K)
 
 
-def _check_texts(meant: Concept, downs: Sequence[str]) -> None:
+def check_shuffles(shuffles: int) -> None:
+    """Raise `Error` for a number of shuffles that cannot be."""
+    _whole("shuffles", shuffles, MOST_SHUFFLES)
+
+
+def _whole(name: str, value: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise Error(f"{name} must be a whole number from 1 to {most:,}, not {str(value)[:20]}")
+
+
+def check_texts(meant: Concept, downs: Sequence[str]) -> None:
+    """Raise `Error` for too few or too many texts."""
     up, down = len(meant.positive), len(downs)
     if min(up, down) < LEAST:
         raise Error(
@@ -106,7 +117,7 @@ def _check_texts(meant: Concept, downs: Sequence[str]) -> None:
         raise Error(f"{up + down:,} texts; at most {MOST:,} are read at a time")
 
 
-def _halves(member: np.ndarray, paired: bool, seed: int) -> np.ndarray:
+def halves(member: np.ndarray, paired: bool, seed: int) -> np.ndarray:
     """Which texts are in the test half [text]; of pairs both, of each side every second."""
     generator = np.random.default_rng(seed)
     test = np.zeros(len(member), dtype=bool)
@@ -117,7 +128,7 @@ def _halves(member: np.ndarray, paired: bool, seed: int) -> np.ndarray:
     return test
 
 
-def _shuffled(member: np.ndarray, paired: bool, n: int, seed: int) -> np.ndarray:
+def shuffled_labels(member: np.ndarray, paired: bool, n: int, seed: int) -> np.ndarray:
     """The labels anew, [shuffle, text]; pairs change sides as a whole or not at all."""
     generator = np.random.default_rng(seed + 1)
     if not paired:

@@ -48,7 +48,7 @@ def pooled(
         raise Error(f"a text's tokens are pooled by {', '.join(POOLS)}, not {str(pool)[:20]!r}")
     place = Site(dictionary.site.layer, "neuron", stack=dictionary.site.stack)
     more = [place] if loaded.block(place).neurons is not None else []
-    keep = [_kept(loaded, text, pool) for text in ids]
+    keep = [kept_tokens(loaded, text, pool) for text in ids]
     triples: list[list[np.ndarray]] = []
     means: list[list[np.ndarray]] = []
     x = np.zeros((len(ids), dictionary.d_in), "float32")
@@ -63,16 +63,16 @@ def pooled(
         of = torch.repeat_interleave(torch.arange(len(batch), device=counts.device), counts)
         triples.append(_per_text(dictionary, found.codes, of, batch, pool, found.counts))
         means.append(_per_text(dictionary, found.codes, of, batch, "mean", found.counts))
-        x[batch] = _rows(found.normed.x.float(), of, counts, "mean")
+        x[batch] = rows_of(found.normed.x.float(), of, counts, "mean")
         if neurons is not None:
             values = found.more[place].float().to(of.device)
-            neurons[batch] = _rows(values, of, counts, pool)
+            neurons[batch] = rows_of(values, of, counts, pool)
         done += len(batch)
     shape = (len(ids), dictionary.n_features)
     return Pooled(_matrix(triples, shape), _matrix(means, shape), x, neurons, place)
 
 
-def _kept(loaded: Loaded, text: Sequence[int], pool: str) -> list[bool]:
+def kept_tokens(loaded: Loaded, text: Sequence[int], pool: str) -> list[bool]:
     """The tokens that stand for a text; where none counts, those that are not special, or all."""
     marks = counted(loaded, text)
     if not any(marks):
@@ -109,7 +109,7 @@ def _per_text(
     return [text, feature.cpu().numpy(), value.cpu().numpy()]
 
 
-def _rows(values: Tensor, of: Tensor, counts: Tensor, pool: str) -> np.ndarray:
+def rows_of(values: Tensor, of: Tensor, counts: Tensor, pool: str) -> np.ndarray:
     """values [token, width] to [row, width]; a "last" token is alone in its row."""
     shape = (len(counts), values.shape[1])
     if pool == "max":

@@ -82,6 +82,15 @@ def get(
             entry, mine = _claim(key, None)
 
 
+def apart(ref: ModelRef, device: str, progress: Progress | None = None) -> "Loaded":
+    """A model for one look: it takes no place in the pool, so no other has to go for it."""
+    from core.models.build import build
+
+    folder = sources.resolve(ref, progress, device)
+    with _one_at_a_time(progress):
+        return build(_open(ref, device, None, progress, folder), ref)
+
+
 def _claim(key: Key, folder: Path | None) -> tuple[_Entry | None, bool]:
     """The entry of a model, and whether the caller has to build it; None before it is found."""
     with _changed:

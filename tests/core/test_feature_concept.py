@@ -103,10 +103,10 @@ def test_many_aucs_are_aucs(planted: Loaded) -> None:
 
 def test_pairs_stay_together_when_halved_and_shuffled() -> None:
     member = np.arange(20) < 10
-    test = module._halves(member, True, seed=0)
+    test = module.halves(member, True, seed=0)
     np.testing.assert_array_equal(test[:10], test[10:])
     assert test.sum() == 10
-    for labels in module._shuffled(member, True, 50, seed=0):
+    for labels in module.shuffled_labels(member, True, 50, seed=0):
         np.testing.assert_array_equal(labels[:10], ~labels[10:])
 
 
