@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.analyses.feature_gallery import N_CONTEXTS, opened
-from core.analyses.feature_known import known
+from core.analyses.feature_known import Known, named
 from core.analyses.feature_rows import opened_dictionary
 from core.analyses.feature_targets import Targets, targets
 from core.analyses.runs import Progress
@@ -79,7 +79,7 @@ def feature_fires(
         least_recall=float(least_recall),
         n_found=n_found,
         relaxed=n_found == 0,
-        named=known(loaded, found, gallery.key).labelled(table.tolist()),
+        named=Known(labels=named(found)).labelled(table.tolist()),
         **controls,
         **_union(gallery, meant, scores),
         **_points(scores),

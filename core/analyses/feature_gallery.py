@@ -17,6 +17,7 @@ from core.analyses.neuron_gallery import refuse_positions
 from core.analyses.runs import Progress
 from core.corpus.chunks import WINDOW, Contexts, contexts
 from core.corpus.readers import Corpus
+from core.dictionaries.findings import SHIPPED_GALLERY
 from core.dictionaries.sparse import SparseDict
 from core.galleries import layout, tally
 from core.galleries.layout import Manifest
@@ -30,7 +31,6 @@ log = logging.getLogger("eidoscope")
 N_CONTEXTS = 2_048
 MAX_CODES_TOKENS = 2_000_000
 HELD = 4  # galleries kept with a model
-SHIPPED = "gallery"  # the folder beside a dictionary's files
 
 Grown = Callable[[FeatureGallery], None]
 
@@ -97,7 +97,7 @@ class _Asked:
 
 def _shipped(loaded: Loaded, asked: _Asked) -> FeatureGallery | None:
     """The gallery beside the dictionary, when it is of this model, dictionary and question."""
-    folder = Path(asked.dictionary.about.path or "/nowhere") / SHIPPED
+    folder = Path(asked.dictionary.about.path or "/nowhere") / SHIPPED_GALLERY
     if not (folder / layout.MANIFEST).is_file():
         return None
     held: dict[str, FeatureGallery] = loaded.memo.setdefault("feature_galleries", {})
@@ -112,13 +112,21 @@ def _shipped(loaded: Loaded, asked: _Asked) -> FeatureGallery | None:
         )
         if not same:
             return None
-        whole = held.get(found.key) or _stored(layout.root() / found.key)
+        whole = held.get(found.key)
+        if whole is None or not whole.folder.is_dir():
+            whole = _stored(layout.root() / found.key)
         if whole is not None:  # the same one, made in full
             return _held(loaded, found.key, lambda: whole)
-        return _held(loaded, f"shipped {found.key}", lambda: read(folder))
+        return held_at(loaded, folder)
     except Error as fault:
         log.warning("a shipped gallery is left alone: %s", fault)
         return None
+
+
+def held_at(loaded: Loaded, folder: Path) -> FeatureGallery:
+    """The gallery of that folder as it lies there, kept with the model. Raises `Error`."""
+    own = folder.parent == layout.root()
+    return _held(loaded, folder.name if own else f"shipped {folder}", lambda: read(folder))
 
 
 def _held(loaded: Loaded, key: str, make: Callable[[], FeatureGallery]) -> FeatureGallery:

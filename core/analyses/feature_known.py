@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from core.analyses.feature_gallery import held_at
+from core.dictionaries import findings
 from core.dictionaries.sparse import SparseDict
 from core.galleries import labels, layout
-from core.galleries.reading import FeatureGallery, read
+from core.galleries.reading import FeatureGallery
 from core.models.loaded import Loaded
 from core.results.feature_label import WEAK
 from core.spec.errors import Error
@@ -48,34 +51,34 @@ class Known:
 
 
 def known(loaded: Loaded, dictionary: SparseDict, gallery: str = "") -> Known:
-    """What is known without a new pass over a corpus: labels (those that were tested and failed
-    left out), and the numbers of the gallery of that key; without a key, of the one made last.
+    """What is known without a new pass over a corpus: labels, and the numbers of the gallery of
+    that key; without a key, of the one made last. Answers are stored under what they found here,
+    see `core.dictionaries.findings`.
     """
-    fingerprint = layout.dictionary_fingerprint(dictionary)
-    texts = {
-        feature: label.text
-        for feature, label in labels.of(dictionary.about.path, fingerprint).items()
-        if label.text and not label.score < WEAK
-    }
-    found = _gallery(loaded, fingerprint, gallery)
+    texts = named(dictionary)
+    found = _gallery(loaded, dictionary, gallery)
     if found is None:
         return Known(labels=texts)
     return Known(found.manifest.corpus, found.n_tokens, found.max, found.density, texts)
 
 
-def _gallery(loaded: Loaded, fingerprint: str, key: str) -> FeatureGallery | None:
-    held: dict[object, FeatureGallery] = loaded.memo.get("feature_galleries", {})
-    shipped: dict[object, FeatureGallery] = loaded.memo.get("shipped_galleries", {})
-    for one in reversed([*shipped.values(), *held.values()]):
-        own = one.manifest
-        if own.dictionary_fingerprint == fingerprint and (
-            one.key == key if key else not own.changes
-        ):
-            return one
-    if not key or not key.isalnum() or not (layout.root() / key).is_dir():
+def named(dictionary: SparseDict) -> dict[int, str]:
+    """Labels by feature; those that were tested and failed are left out."""
+    fingerprint = layout.dictionary_fingerprint(dictionary)
+    return {
+        feature: label.text
+        for feature, label in labels.of(dictionary.about.path, fingerprint).items()
+        if label.text and not label.score < WEAK
+    }
+
+
+def _gallery(loaded: Loaded, dictionary: SparseDict, key: str) -> FeatureGallery | None:
+    path = Path(dictionary.about.path) if dictionary.about.path else None
+    own = layout.dictionary_fingerprint(dictionary)
+    folder = findings.gallery(loaded.fingerprint, own, path, key)
+    if folder is None:
         return None
     try:
-        found = read(layout.root() / key)
+        return held_at(loaded, folder)
     except Error:
         return None
-    return found if found.manifest.dictionary_fingerprint == fingerprint else None

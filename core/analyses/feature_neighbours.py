@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.analyses.feature_gallery import N_CONTEXTS, opened
-from core.analyses.feature_known import known
+from core.analyses.feature_known import Known, named
 from core.analyses.feature_rows import (
     check_feature,
     feature_site,
@@ -89,7 +89,7 @@ def feature_neighbours(
         n_features=found.n_features,
         n_chance=N_CHANCE,
         n_shifts=N_SHIFTS,
-        named=known(loaded, found).labelled(listed),
+        named=Known(labels=named(found)).labelled(listed),
         says=says,
         **rows,
         **_both(rows["decoder"], decoder, fires, one),

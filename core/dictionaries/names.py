@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.dictionaries import findings
 from core.home import home
 from core.models import door, sources
 from core.models.header import shown
@@ -34,15 +35,9 @@ TABLES = (
 )
 BELOW = "checkpoints"  # Llama Scope keeps its weights there
 ADDED = ("dictionaries", ".names")  # below the home; no dictionary begins with a dot
-LABELS = "labels"  # below the home: what features are called, files by fingerprint
 OPTIONS = ("dictionary", "with_dictionary", "dictionaries")
 # Analyses that ask all of a model's dictionaries when their question names none.
 EVERY = ("dictionaries", "dictionary_report")
-# Analyses whose answers show labels: another answer once a label is added.
-LABELLED = (
-    *("feature_list", "feature_card", "feature_texts", "feature_fires", "feature_concept"),
-    *("feature_map", "feature_neighbours"),
-)
 # Analyses that leave a dictionary behind under the name in their option `name`.
 MAKES = ("train_dictionary", "fit_codebook")
 # Analyses that do something and are done again whenever they are asked.
@@ -206,18 +201,25 @@ def _text(value: Any) -> str:
 
 
 def stamp(request: Request) -> str:
-    """Changes when a dictionary does that the question names; "" for a question without any."""
-    found = _over(request, lambda entry: stamp_of(entry.path) + json.dumps(entry.reading))
-    return found + _labels("") if found and request.analysis in LABELLED else found
+    """Changes when a dictionary does that the question names, or what is known of it and shown;
+    "" for a question without any.
+    """
+
+    def said(entry: Entry, _: Path) -> str:
+        files_ = stamp_of(entry.path) + json.dumps(entry.reading)
+        return files_ + findings.stamp(request, entry.path)
+
+    return _over(request, said)
 
 
 def salt(request: Request) -> str:
-    """Fingerprints of the dictionaries that the question names; "" for none."""
-    shows = request.analysis in LABELLED
+    """Fingerprints of the dictionaries that the question names, and what is known of them and
+    shown; "" for none.
+    """
 
-    def said(entry: Entry) -> str:
+    def said(entry: Entry, folder: Path) -> str:
         own = fingerprint(entry.path, entry.reading)
-        return own + _labels(own) if shows else own
+        return own + findings.salt(request, entry.path, own, door.fingerprint(folder))
 
     return _over(request, said)
 
@@ -232,21 +234,6 @@ def kept(request: Request) -> bool:
     return entry is not None and bool(files(entry.path))
 
 
-def labels_of(own: str) -> str:
-    """How the names of the label files of a dictionary begin, by its fingerprint."""
-    return own[:40]
-
-
-def _labels(own: str) -> str:
-    """Sizes and times of the label files of a dictionary, of all without a fingerprint."""
-    parts = []
-    for path in sorted((home() / LABELS).glob(f"{labels_of(own)}*.jsonl")):
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            parts.append(f"\n{path.name}:{status.st_size}:{status.st_mtime_ns}")
-    return "".join(parts)
-
-
 def _over(request: Request, of: Any) -> str:
     names = asked(request)
     every = not names and request.analysis in EVERY
@@ -254,17 +241,18 @@ def _over(request: Request, of: Any) -> str:
         return ""
     parts = []
     for model in request.models:
-        there = entries(_folder(model))
+        folder = _folder(model)
+        there = entries(folder)
         for name in there if every else names:
-            parts.append(f"{name}={_said(there.get(name), of)}")
+            parts.append(f"{name}={_said(there.get(name), folder, of)}")
     return "\n".join(parts)
 
 
-def _said(entry: Entry | None, of: Any) -> str:
+def _said(entry: Entry | None, folder: Path, of: Any) -> str:
     if entry is None:
         return "none"
     try:
-        return str(of(entry))
+        return str(of(entry, folder))
     except OSError:  # gone, or unreadable; opening it will say so
         return "unreadable"
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.dictionaries import names
+from core.dictionaries import findings
 from core.galleries.layout import LABELS, write_text
 from core.home import home
 from core.models.door import read_json
 from core.spec.errors import Error
 
-SHIPPED = "feature_labels.json"
 RULES = "rules.jsonl"
 MAX_LABEL = 120  # characters
 _MAX_LINES = 200_000
@@ -46,7 +45,7 @@ def of(folder: str, fingerprint: str) -> dict[int, Label]:
 
 def shipped(folder: Path) -> dict[int, Label]:
     """The labels beside a dictionary's files, {} where there are none or they are damaged."""
-    path = folder / SHIPPED
+    path = folder / findings.SHIPPED_LABELS
     if not path.is_file():
         return {}
     try:
@@ -116,4 +115,4 @@ def add(fingerprint: str, feature: int, label: Label) -> None:
 
 def _path(fingerprint: str, name: str = LABELS) -> Path:
     """Not in a gallery: those make room for newer ones."""
-    return home() / names.LABELS / f"{names.labels_of(fingerprint)}.{name}"
+    return home() / findings.LABELS / f"{findings.labels_of(fingerprint)}.{name}"

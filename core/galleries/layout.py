@@ -23,6 +23,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save, save_file
 
+from core.dictionaries import findings
 from core.dictionaries.sparse import SparseDict
 from core.home import home
 from core.models.door import read_json
@@ -87,7 +88,7 @@ class Manifest:
 
 def root() -> Path:
     """Where galleries are kept."""
-    return home() / "galleries"
+    return home() / findings.GALLERIES
 
 
 def key_of(*parts: Any) -> str:

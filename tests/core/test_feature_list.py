@@ -13,6 +13,7 @@ from core import api
 from core.analyses import feature_gallery
 from core.analyses.feature_gallery import opened
 from core.analyses.runs import Silent
+from core.dictionaries import findings
 from core.figures import table as figures
 from core.figures.theme import Look
 from core.galleries import labels, layout
@@ -164,7 +165,7 @@ def test_what_cannot_be_asked_is_a_sentence(
 def test_labels_come_with_their_score_and_chance(planted: Loaded, tmp_path: Path) -> None:
     rows = [{"label": f"label {n}", "f1": n / 20} for n in range(N)]
     plain = {"features": rows, "chance": 0.07}
-    (tmp_path / labels.SHIPPED).write_text(json.dumps(plain))
+    (tmp_path / findings.SHIPPED_LABELS).write_text(json.dumps(plain))
     own = planted.dictionaries["made"]
     key = layout.dictionary_fingerprint(own)
     found = labels.of(str(tmp_path), key)
@@ -196,7 +197,7 @@ def test_a_shipped_gallery_is_opened_for_its_own_model_and_dictionary_alone(
     m = carrying(planted, own)
     small = {"dictionary": "made", "corpus": "reference", "n_contexts": 4}
     whole = opened(m, Silent(), **small)
-    size = ship(whole, tmp_path / "sae" / feature_gallery.SHIPPED)
+    size = ship(whole, tmp_path / "sae" / findings.SHIPPED_GALLERY)
     assert size < 60_000
     monkeypatch.setenv("EIDOSCOPE_HOME", str(tmp_path / "elsewhere"))
     shipped = opened(carrying(planted, own), Silent(), **small, with_codes=False)
@@ -217,7 +218,7 @@ def test_a_shipped_gallery_is_opened_for_its_own_model_and_dictionary_alone(
     other = replace(own, b_enc=own.b_enc + 0.01)
     assert opened(carrying(planted, other), Silent(), **small, with_codes=False).codes is not None
     # So does another version.
-    path = tmp_path / "sae" / feature_gallery.SHIPPED / layout.MANIFEST
+    path = tmp_path / "sae" / findings.SHIPPED_GALLERY / layout.MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 0}))
     assert opened(carrying(planted, own), Silent(), **small, with_codes=False).codes is not None
 
@@ -235,7 +236,7 @@ def test_the_embedded_dictionaries_have_galleries_that_need_no_pass() -> None:
     m = api.load("embedded")
     began = time.perf_counter()
     for name, own in m.dictionaries.items():
-        manifest = Path(own.about.path) / feature_gallery.SHIPPED / layout.MANIFEST
+        manifest = Path(own.about.path) / findings.SHIPPED_GALLERY / layout.MANIFEST
         assert manifest.is_file(), f"{name}: run python -m tools.embedded gallery"
         told = layout.read_manifest(manifest.parent)
         if told.model_fingerprint != m.fingerprint:

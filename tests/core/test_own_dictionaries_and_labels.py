@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core import answers, api
-from core.dictionaries import names
+from core.dictionaries import findings, names
 from core.dictionaries.save import save
 from core.galleries import labels
 from core.models.loaded import Loaded
@@ -96,7 +96,7 @@ def test_an_answer_that_shows_labels_is_another_one_after_a_label_and_others_sta
     m: Loaded, made: str
 ) -> None:
     asked("add_dictionary", m, path=made, name="mine")
-    shows = [ask(name, ModelRef(str(m.folder)), dictionary="mine") for name in names.LABELLED]
+    shows = [ask(name, ModelRef(str(m.folder)), dictionary="mine") for name in findings.LABELLED]
     plain = ask("feature_lens", ModelRef(str(m.folder)), dictionary="mine", feature=1)
     before = [(names.stamp(one), names.salt(one)) for one in (*shows, plain)]
     asked("name_feature", m, dictionary="mine", feature=1, label="dogs")

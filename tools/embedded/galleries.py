@@ -6,8 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from core.analyses.feature_gallery import SHIPPED, opened
+from core.analyses.feature_gallery import opened
 from core.analyses.runs import Silent
+from core.dictionaries.findings import SHIPPED_GALLERY
 from core.galleries.shipping import ship
 from core.models import pool
 from core.spec.request import ModelRef
@@ -22,7 +23,7 @@ def write(model: Path) -> None:
         try:
             for name, dictionary in loaded.dictionaries.items():
                 gallery = opened(loaded, Silent(), dictionary=name)
-                size = ship(gallery, Path(dictionary.about.path) / SHIPPED)
+                size = ship(gallery, Path(dictionary.about.path) / SHIPPED_GALLERY)
                 print(f"{model.name} {name}: {size / 1e6:.2f} MB")
         finally:
             if before is None:
