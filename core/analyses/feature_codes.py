@@ -8,6 +8,7 @@ from torch import Tensor
 
 from core.analyses.feature_rows import once
 from core.analyses.runs import TOKENS_AT_ONCE, Progress
+from core.analyses.splice import coded, target
 from core.corpus.reference import reference_chunks
 from core.dictionaries.sparse import Normed, SparseDict
 from core.engine.forward import run
@@ -73,21 +74,10 @@ def seen(
     with loaded.busy():
         mask = wanted.to(loaded.device)
         values = {place: trace.values[place][mask] for place in places}
-        device = dictionary.W_enc.device
-        normed = dictionary.normed(dictionary.flat(values[dictionary.site].to(device)))
-        codes = dictionary.codes_of(normed)
-        y = goal(dictionary, values[dictionary.out_site].to(device))
+        codes, normed = coded(dictionary, values[dictionary.site])
+        y = target(dictionary, values[dictionary.out_site])
     counts = tuple(int(n) for n in wanted.sum(dim=1))
     return Seen(codes, normed, y, counts, {place: values[place] for place in more})
-
-
-def goal(dictionary: SparseDict, values: Tensor) -> Tensor:
-    """What the dictionary should give for values of its out-site, [token, d_out] float32.
-
-    One that was trained on a centred stream gives the stream without its mean over d_model.
-    """
-    flat = values.reshape(-1, dictionary.d_out).float()
-    return flat - flat.mean(-1, keepdim=True) if dictionary.center else flat
 
 
 def text_batches(
