@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     forward,
+    gallery,
     head_stats,
     interaction,
     lens_topk,
@@ -14,6 +15,7 @@ from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[..., Report]] = {
     "forward": forward.run,
+    "gallery": gallery.run,
     "head_stats": head_stats.run,
     "interaction": interaction.run,
     "lens_topk": lens_topk.run,

@@ -15,8 +15,19 @@ BASE = ("torch==2.13.0", "transformers==5.23.0", "numpy==2.4.6")
 PEERS = {
     "transformer-lens": ("transformer-lens==4.3.0",),
     "nnsight": ("nnsight==0.8.1",),
-    # No candidate of a benchmark: tests/core/test_saelens.py compares with it.
+    # Also what tests/core/test_saelens.py compares with.
     "sae-lens": ("sae-lens==6.54.12",),
+    "sae-dashboard": (
+        *("sae-lens==6.54.12", "matplotlib==3.9.4", "typer==0.12.5"),
+        *("marshmallow==4.4.0", "typing-inspect==0.9.0"),
+    ),
+}
+# Installed beside what they ask for: their own pins exclude the torch and transformers above.
+ALONE = {
+    "sae-dashboard": (
+        *("sae-dashboard==0.8.0", "dataclasses-json==0.6.7"),
+        *("eindex-callum==0.1.2", "decode-clt==0.0.1"),
+    ),
 }
 
 
@@ -33,5 +44,7 @@ def python_of(peer: str) -> Path:
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, "torch==2.13.0"], check=True)
         subprocess.run([*install, *BASE, *PEERS[peer]], check=True)
+        if peer in ALONE:
+            subprocess.run([*install, "--no-deps", *ALONE[peer]], check=True)
         done.touch()
     return python

@@ -1,6 +1,7 @@
 """Features of a dictionary by what is asked for: sorted, filtered, searched, a page at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,59 +67,49 @@ def feature_list(
     """
     own = opened_dictionary(loaded, dictionary)
     _check(limit, offset, text, fires_on, min_density, max_density)
-    found = opened(
-        loaded,
-        progress,
-        dictionary=dictionary,
-        corpus=corpus,
-        field=field,
-        window=window,
-        n_contexts=n_contexts,
-        interventions=interventions,
-        seed=seed,
-        with_codes=False,
-    )
+    asked: dict[str, Any] = {"corpus": corpus, "field": field, "window": window}
+    asked |= {"n_contexts": n_contexts, "interventions": interventions, "seed": seed}
+    found = opened(loaded, progress, dictionary=dictionary, with_codes=False, **asked)
     fires = _Fires(found, fires_on)
-    candidates = fires.narrowed(among)
-    query = Query(
-        sort,
-        descending,
-        (min_density, max_density),
-        tuple(badges),
-        tuple(without),
-        labelled,
-        text.strip(),
-        tuple(within),
-        candidates,
-        None if candidates is None else fires.share[candidates],
-        limit,
-        offset,
-    )
-    names = label_files.of(own.about.path, found.manifest.dictionary_fingerprint)
+    query = Query(sort, descending, (min_density, max_density), limit=limit, offset=offset)
+    query = replace(query, badges=tuple(badges), without=tuple(without), labelled=labelled)
+    query = replace(query, text=text.strip(), within=tuple(within))
+    query = fires.narrowed(query, among)
+    return _page(loaded, own, found, query, fires, _words(query, among, fires_on))
+
+
+def _page(
+    loaded: Loaded,
+    own: SparseDict,
+    found: FeatureGallery,
+    query: Query,
+    fires: "_Fires",
+    words: str,
+) -> FeatureList:
+    """The cards of one page."""
+    told = found.manifest
+    names = label_files.of(own.about.path, told.dictionary_fingerprint)
     total, page = chosen(found.table, query, names, ROWS)
     columns: dict[str, list[Any]] = page.to_pydict()
     features = columns["feature"]
-    cards: dict[str, Any] = {
-        **_texts(loaded, own, columns),
-        **_numbers(columns),
-        **_peaks(found, features),
-    }
+    cards: dict[str, Any] = {**_texts(loaded, own, columns), **_peaks(found, features)}
+    cards |= _numbers(columns)
     return FeatureList(
         request={},
-        dictionary=dictionary,
-        site=found.manifest.site,
-        corpus=found.manifest.corpus,
+        dictionary=own.name,
+        site=told.site,
+        corpus=told.corpus,
         gallery=found.key,
-        share=found.manifest.share,
+        share=told.share,
         n_tokens=found.n_tokens,
         n_features=found.n_features,
         total=total,
-        offset=offset,
-        sort=sort,
-        sort_words=SORTS[sort],
-        descending=descending,
-        asked=_words(query, among, fires_on),
-        fires_on=fires_on,
+        offset=query.offset,
+        sort=query.sort,
+        sort_words=SORTS[query.sort],
+        descending=query.descending,
+        asked=words,
+        fires_on=fires.asked,
         fires_from=fires.source,
         n_fires_on=fires.n,
         features=tuple(features),
@@ -143,7 +134,7 @@ class _Fires:
     """On which share of a token's occurrences every feature fires."""
 
     def __init__(self, found: FeatureGallery, asked: str) -> None:
-        self.n, self.source = 0, ""
+        self.n, self.source, self.asked = 0, "", asked
         self.share = np.full(found.n_features, np.nan)
         self.features: np.ndarray | None = None
         if not asked.strip():
@@ -175,13 +166,14 @@ class _Fires:
             hits[feature[np.isin(token, there)]] = True
         self.features = np.flatnonzero(hits)
 
-    def narrowed(self, among: Sequence[int] | None) -> np.ndarray | None:
-        """The features to choose from, None for all."""
-        if among is None:
-            return self.features
-        asked = np.unique(np.array(list(among), dtype=np.int64))
-        asked = asked[(asked >= 0) & (asked < len(self.share))]
-        return asked if self.features is None else np.intersect1d(asked, self.features)
+    def narrowed(self, query: Query, among: Sequence[int] | None) -> Query:
+        """The query among the features that fire there, and among those given."""
+        found = self.features
+        if among is not None:
+            asked = np.unique(np.array(list(among), dtype=np.int64))
+            asked = asked[(asked >= 0) & (asked < len(self.share))]
+            found = asked if found is None else np.intersect1d(asked, found)
+        return query if found is None else replace(query, among=found, fires=self.share[found])
 
 
 def _fired_on(found: FeatureGallery, tokens: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ PAGES = Row(
             "core.jobs",
             "core.results",
             "core.concepts",
+            "core.labelled",
             "core.figures",
             "core.home",
             "core.recent",
@@ -61,6 +62,7 @@ TABLE: dict[str, Row] = {
     "core.spec": SPEC,
     "core.home": SPEC,
     "core.concepts": SPEC,
+    "core.labelled": SPEC,
     "core.recent": SPEC,
     "core.results": Row(("numpy", "pandas", "core.spec", "core.results")),
     "core.figures": Row(
@@ -76,12 +78,12 @@ TABLE: dict[str, Row] = {
         (
             *(*TORCH, "pandas", "scipy", "sklearn", "umap", "kernels"),
             *("core.spec", "core.home", "core.results", "core.analyses", *ENGINE),
-            *("core.concepts", "core.galleries"),
+            *("core.concepts", "core.labelled", "core.galleries"),
         )
     ),
     "core.galleries": Row(
         (
-            *(*TORCH, "safetensors", "pyarrow", "duckdb", "kernels"),
+            *(*TORCH, "safetensors", "scipy", "pyarrow", "duckdb", "kernels"),
             *("core.spec", "core.home", "core.galleries", *ENGINE),
         )
     ),
@@ -97,7 +99,8 @@ TABLE: dict[str, Row] = {
     "core.api": Row(
         (
             *("numpy", "pandas", "core.spec", "core.home", "core.results", "core.jobs"),
-            *("core.store", "core.status", "core.analyses", "core.concepts", *ENGINE),
+            *("core.store", "core.status", "core.analyses", "core.concepts"),
+            *("core.labelled", *ENGINE),
         ),
         late=("torch", "plotly", "tqdm", "core.figures"),
     ),
