@@ -50,7 +50,7 @@ CHOICES: dict[str, str] = {
     "against_text": "",  # the text that its text is compared with; "": the first other one
     "features": "wall",  # how features are looked for: all cards, a text, a pattern, a concept ...
     "sorted": "contribution",  # the order of the cards
-    "kept": "",  # which kinds of features have cards; "": all
+    "which": "",  # which kinds of features have cards; "": all
     "seek": "",  # what cards are searched for
     "seeks": "text",  # where: in the cards, or among the tokens that features fire on
     "regex": "",  # the pattern that features are looked for by

@@ -220,7 +220,8 @@ def wall(
 
     def relay(event: str, act: Callable[[int], None], known: bool) -> Callable[[], None]:
         def run() -> None:
-            number = st.session_state[key].get(event)
+            told = st.session_state.get(key)  # gone when the wall was taken away meanwhile
+            number = told.get(event) if told else None
             if number is None:
                 return
             if int(number) in features if known else 0 <= int(number) < max(1, total):

@@ -24,7 +24,7 @@ from core.spec.links import (
 )
 from core.spec.request import ModelRef
 from core.spec.site import site
-from core.spec.workspace import MAX_CLAMPS, Selection, TrayItem, Workspace
+from core.spec.workspace import CHOICES, MAX_CLAMPS, Selection, TrayItem, Workspace
 
 FLOATS = tuple(float(x) for x in np.linspace(-1, 1, 12).astype("float32"))
 DOUBLES = tuple(n / 10 for n in range(12))
@@ -325,3 +325,10 @@ def test_a_session_file_from_before_concepts_still_opens():
     plain["own"] = {"name": "x"}
     with pytest.raises(Error, match="a concept needs positive"):
         from_session(json.dumps(plain))
+
+
+def test_no_choice_has_a_name_that_an_address_gives_to_something_else():
+    # "kept" names a state that is too long for an address and lives in the tab.
+    own = {"model", "model_b", "model_c", "text", "token", "layer", "head", "neuron", "feature"}
+    own |= {"seed", "new_tokens", "temperature", "own", "w", "kept"}
+    assert own & set(CHOICES) == set()

@@ -24,7 +24,7 @@ SITE_HELP = "Where it reads, such as L5.resid_post, when its files do not say so
 def draw(model: ModelRef) -> None:
     """The button and its form; a server that hosts visitors has none."""
     if not hosted():
-        popover("Add", _form, model, icon=":material/add:", key="add_book")
+        popover("Add", _form, model, icon=":material/add:", key=f"add_book_{once.begun(KEY)}")
 
 
 def watched(grace: float) -> None:

@@ -101,7 +101,8 @@ def _buttons(view: View, book: Book, site: Site) -> None:
             args=(book.clamp, view, site.unit),
         )
         if not hosted():
-            popover("label", _naming, view, book, site, key=f"card_name_{site.unit}")
+            key = f"card_name_{site.unit}_{once.begun(NAMING)}"
+            popover("label", _naming, view, book, site, key=key)
         st.page_link(
             entry("steer").path, label="open in Steer", icon=entry("steer").icon,
             query_params=state.query(),

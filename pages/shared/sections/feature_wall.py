@@ -82,7 +82,7 @@ def question(view: View, book: Book, first: int) -> Request | None:
         return None
     work = state.workspace()
     sort, seek = work.choice("sorted"), work.choice("seek").strip()
-    options: dict[str, object] = _kept(work.choice("kept"))
+    options: dict[str, object] = _kept(work.choice("which"))
     if seek and work.choice("seeks") == "fires":
         options["fires_on"], sort = seek, "fires"
     elif seek:
@@ -118,7 +118,7 @@ def _line(view: View, book: Book) -> None:
             width=170,
         )  # fmt: skip
         state.chosen(
-            st.selectbox, "Which", ["", *KEPT], name="kept",
+            st.selectbox, "Which", ["", *KEPT], name="which",
             format_func=lambda name: KEPT.get(name, "all"), width=130,
         )  # fmt: skip
         st.button(
@@ -153,7 +153,7 @@ def _summary(found: FeatureList) -> str:
 
 def _listed(book: Book) -> str:
     work = state.workspace()
-    parts = (work.choice(name) for name in ("sorted", "kept", "seek", "seeks", "corpus"))
+    parts = (work.choice(name) for name in ("sorted", "which", "seek", "seeks", "corpus"))
     return "|".join((book.name, *parts))
 
 

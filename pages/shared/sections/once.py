@@ -6,13 +6,20 @@ from core.results.base import Result
 from core.spec.request import Request
 from pages.shared.panels import answer, asked
 
+_BEGUN = "_begun"  # key: how often it was begun
 _DOING = "_doing"  # key: (the question, keys of what it changes, whether it gives way to others)
 
 
 def begin(key: str, request: Request, changes: tuple[str, ...], *, bulk: bool = False) -> None:
     """Ask for it; `changes` are the keys of the answers that are no longer right afterwards."""
     asked().forget(key)
+    st.session_state[_BEGUN] = st.session_state.get(_BEGUN, {}) | {key: begun(key) + 1}
     st.session_state.setdefault(_DOING, {})[key] = (request, changes, bulk)
+
+
+def begun(key: str) -> int:
+    """How often; part of the key of the popover it is begun in: a new popover is a closed one."""
+    return int(st.session_state.get(_BEGUN, {}).get(key, 0))
 
 
 def watched(key: str, grace: float, *, height: int = 120) -> Result | None:
