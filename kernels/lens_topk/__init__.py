@@ -5,6 +5,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from kernels.dispatch import implementation
+from kernels.lens_topk.moments import Powers
+
+__all__ = ["Powers", "lens_topk"]
 
 Values = Float[Tensor, "direction k"]
 Ids = Int64[Tensor, "direction k"]
@@ -15,12 +18,15 @@ def lens_topk(
     unembedding: Float[Tensor, "d_vocab d_model"],
     k: int,
     n_tokens: int = 0,
+    powers: Powers | None = None,
 ) -> tuple[Values, Ids, Values, Ids]:
     """Top-k and bottom-k tokens per direction without holding [direction, d_vocab].
 
     directions   [direction, d_model]
     unembedding  [d_vocab, d_model]   final norm folded in by the caller
     n_tokens     rows of the unembedding that are words; the rest is padding (0: all are)
+    powers       where sums of powers of all scores of a direction are added to; what the mean and
+                 the covariance of the unembedding do not tell is skew and kurtosis
     returns      top values, top ids, bottom values, bottom ids, each [direction, k], most
                  extreme first, values in float32, ids int64; ties go to the lower id.
 
@@ -34,7 +40,7 @@ def lens_topk(
         raise ValueError(f"k must lie between 1 and {len(words)}, got {k}")
     run, _ = implementation("lens_topk", directions.device.type)
     with torch.no_grad():
-        found: tuple[Values, Ids, Values, Ids] = run(directions, words, k)
+        found: tuple[Values, Ids, Values, Ids] = run(directions, words, k, powers)
         _refuse_what_is_not_finite(found[0], found[2])
     return found
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.lens_topk.moments import Powers
+
 BLOCK = 128  # tokens
 FEW = 2  # directions
 
@@ -30,7 +32,9 @@ class Sizes:
 SIZES = {"cpu": Sizes(512, 51_200, 2_048), "cuda": Sizes(4_096, 65_536, 65_536)}
 
 
-def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run(
+    directions: Tensor, words: Tensor, k: int, powers: Powers | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `kernels.lens_topk.lens_topk`; every row of `words` counts."""
     rows, panel, strip = _sizes(len(directions), words, k)
     scratch = torch.empty(panel // strip, rows, strip, device=words.device)
@@ -40,7 +44,7 @@ def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tens
     for at in range(0, len(directions), rows):
         tile = slice(at, at + rows)
         values[0, tile], ids[0, tile], values[1, tile], ids[1, tile] = _tile(
-            directions[tile], words, k, scratch
+            directions[tile], words, k, scratch, powers and powers.of(tile)
         )
     return values[0], ids[0], values[1], ids[1]
 
@@ -69,7 +73,7 @@ def _blocks_pay(n: int, n_tokens: int, k: int) -> bool:
 
 
 def _tile(
-    directions: Tensor, words: Tensor, k: int, scratch: Tensor
+    directions: Tensor, words: Tensor, k: int, scratch: Tensor, powers: Powers | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One tile of directions against all words, a panel at a time."""
     tops: list[tuple[Tensor, Tensor]] = []
@@ -77,7 +81,7 @@ def _tile(
     panel = scratch.shape[0] * scratch.shape[2]
     for start in range(0, len(words), panel):
         part = words[start : start + panel]
-        highest, lowest = _fill(scratch, directions, part)
+        highest, lowest = _fill(scratch, directions, part, powers)
         for found, extremes, sign in ((tops, highest, 1), (bottoms, lowest.neg_(), -1)):
             values, ids = _select(scratch, extremes, len(part), k, sign)
             found.append((values, ids + start))
@@ -86,7 +90,9 @@ def _tile(
     return top, top_ids, bottom.neg(), bottom_ids
 
 
-def _fill(scratch: Tensor, directions: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+def _fill(
+    scratch: Tensor, directions: Tensor, words: Tensor, powers: Powers | None
+) -> tuple[Tensor, Tensor]:
     """Scores into scratch [strip, direction, token]; the extremes [direction, whole block]."""
     n, strip = len(directions), scratch.shape[2]
     parts = torch.split(words, strip)
@@ -95,6 +101,8 @@ def _fill(scratch: Tensor, directions: Tensor, words: Tensor) -> tuple[Tensor, T
     lowest = torch.empty_like(highest)
     for at, part in enumerate(parts):
         product(directions, part, scratch[at, :n, : len(part)])
+        if powers is not None:
+            powers.add(scratch[at, :n, : len(part)])
         torch.amax(in_blocks[at], 2, out=highest[at])
         torch.amin(in_blocks[at], 2, out=lowest[at])
     whole = len(words) // BLOCK  # the blocks after them hold what was there before

@@ -3,14 +3,24 @@
 import torch
 from torch import Tensor
 
+from kernels.lens_topk.moments import Powers
+
 # A tile of scores [direction, token] stays below this many numbers (64 MB in float32).
 TILE = 16_000_000
 
 
-def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run(
+    directions: Tensor, words: Tensor, k: int, powers: Powers | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `kernels.lens_topk.lens_topk`; every row of `words` counts."""
     rows, columns = max(1, TILE // len(words)), words.float().T
-    parts = [_tile(tile.float() @ columns, k) for tile in torch.split(directions, rows)]
+    parts = []
+    for at in range(0, max(1, len(directions)), rows):
+        tile = slice(at, at + rows)
+        scores = directions[tile].float() @ columns
+        parts.append(_tile(scores, k))
+        if powers is not None:
+            powers.of(tile).add(scores)
     top, top_ids, bottom, bottom_ids = (torch.cat(each) for each in zip(*parts, strict=True))
     return top, top_ids, bottom, bottom_ids
 

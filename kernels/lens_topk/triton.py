@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kernels.lens_topk.blocks import product
+from kernels.lens_topk.moments import Powers
 
 MAX_K = 64  # an entry is taken by a pass over the tile, so long lists are better sorted
 ROWS = 2_048  # directions in hand
@@ -23,25 +24,32 @@ WARPS = 4
 _LATER = 2**31 - 1  # above every token id
 
 
-def run(directions: Tensor, words: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run(
+    directions: Tensor, words: Tensor, k: int, powers: Powers | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `kernels.lens_topk.lens_topk`; every row of `words` counts, k up to `MAX_K`."""
     if k > MAX_K:
         raise ValueError(f"lens_topk:triton keeps up to {MAX_K} tokens, {k} were asked for")
     rows = min(ROWS, max(1, len(directions)))
     scratch = torch.empty(rows, min(TOKENS, len(words)), device=words.device)
-    parts = [_tile(tile, words, k, scratch) for tile in torch.split(directions, rows)]
+    parts = []
+    for at in range(0, max(1, len(directions)), rows):
+        tile = slice(at, at + rows)
+        parts.append(_tile(directions[tile], words, k, scratch, powers and powers.of(tile)))
     top, top_ids, bottom, bottom_ids = (torch.cat(each) for each in zip(*parts, strict=True))
     return top, top_ids, bottom, bottom_ids
 
 
 def _tile(
-    directions: Tensor, words: Tensor, k: int, scratch: Tensor
+    directions: Tensor, words: Tensor, k: int, scratch: Tensor, powers: Powers | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n, tokens = len(directions), scratch.shape[1]
     values, ids = _empty_lists(n, k, words.device)
     scores = scratch[:n]
     for start, part in zip(range(0, len(words), tokens), torch.split(words, tokens), strict=True):
         product(directions, part, scores[:, : len(part)])
+        if powers is not None:
+            powers.add(scores[:, : len(part)])
         if n:
             offer_to = (scores, values, ids, start, len(part), tokens)
             _kernel()[(2, n)](*offer_to, CHUNK, values.shape[2], _LATER, num_warps=WARPS)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from kernels.dispatch import choices, implementation
-from kernels.lens_topk import blocks, lens_topk, reference
+from kernels.lens_topk import Powers, blocks, lens_topk, reference
 
 Found = tuple[Tensor, Tensor, Tensor, Tensor]
 Run = Callable[[Tensor, Tensor, int], Found]
+Powered = Callable[[Tensor, Tensor, int, Powers], Found]
 NO_TRITON = "triton is not installed; `pip install triton` runs this in its interpreter"
 
 
@@ -54,6 +55,22 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     if not torch.cuda.is_available():
         return fused.run  # type: ignore[no-any-return]
     return lambda rows, words, k: _on_cpu(fused.run(rows.cuda(), words.cuda(), k))
+
+
+@pytest.fixture
+def powered(run: Run, request: pytest.FixtureRequest) -> Powered:
+    """The same paths with sums of powers; on the card the sums are brought back."""
+    if run.__name__ != "<lambda>":
+        return run  # type: ignore[return-value]
+
+    def there(rows: Tensor, words: Tensor, k: int, powers: Powers) -> Found:
+        fused: ModuleType = request.getfixturevalue("fused")
+        moved = Powers(powers.centre.cuda(), powers.sums.cuda())
+        found = _on_cpu(fused.run(rows.cuda(), words.cuda(), k, moved))
+        powers.sums.copy_(moved.sums)
+        return found
+
+    return there
 
 
 def _on_cpu(found: Found) -> Found:
@@ -185,6 +202,18 @@ def test_the_size_of_the_tiles_changes_no_id(
         monkeypatch.setitem(blocks.SIZES, "cpu", blocks.Sizes(*sizes))
         for k in (1, 10, 40):
             check(blocks.run(rows, words, k), brute_force(rows, words, k))
+
+
+@pytest.mark.parametrize(("n", "vocabulary"), [(1, 61), (7, 333), (0, 5)])
+def test_sums_of_powers_are_those_of_all_scores(powered: Powered, n: int, vocabulary: int) -> None:
+    torch.manual_seed(n)
+    rows, words = torch.randn(n, 24), torch.randn(vocabulary, 24) + 3  # a mean that is not zero
+    scores = rows.double() @ words.double().T
+    powers = Powers(scores.mean(1).float(), torch.zeros(3, n, dtype=torch.float64))
+    check(powered(rows, words, 2, powers), brute_force(rows, words, 2))
+    apart = scores - powers.centre[:, None].double()
+    wanted = torch.stack([apart.pow(power).sum(1) for power in (2, 3, 4)])
+    torch.testing.assert_close(powers.sums, wanted, rtol=1e-4, atol=1e-3)
 
 
 def test_padding_rows_never_win() -> None:
