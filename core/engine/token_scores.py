@@ -159,7 +159,7 @@ def decoded(
     mean, deviation = moments(words, rows)
     powers = Powers(mean, mean.new_zeros(3, len(rows), dtype=torch.float64)) if peaked else None
     parts = []
-    for at in range(0, len(rows), step):
+    for at in range(0, max(1, len(rows)), step):
         check()
         part = slice(at, at + step)
         parts.append(lens_topk(rows[part], words.matrix, k, words.n, powers and powers.of(part)))
