@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks import (
+    features,
     forward,
     gallery,
     head_stats,
@@ -14,6 +15,7 @@ from benchmarks import (
 from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[..., Report]] = {
+    "features": features.run,
     "forward": forward.run,
     "gallery": gallery.run,
     "head_stats": head_stats.run,
