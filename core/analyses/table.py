@@ -13,6 +13,7 @@ from core.analyses.blind_spots import blind_spots
 from core.analyses.card import card
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
+from core.analyses.depth import depth
 from core.analyses.dictionaries import dictionaries
 from core.analyses.dictionary_check import dictionary_check
 from core.analyses.dictionary_compare import dictionary_compare
@@ -244,6 +245,9 @@ ANALYSES: dict[str, Analysis] = {
     "remove": Analysis(remove, "A direction taken out everywhere: what the model stops doing."),
     "erase": Analysis(erase, "A concept erased linearly: what is left of it, what it costs."),
     "direction": Analysis(direction, "A concept's direction at every layer, and whether it holds."),
+    "depth": Analysis(
+        depth, "At which layer a concept becomes readable, and what words alone already tell."
+    ),
     "dictionary_check": Analysis(
         dictionary_check,
         "Is a dictionary read as it was trained? Every convention tried on a text.",

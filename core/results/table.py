@@ -7,6 +7,7 @@ from core.results.blind_spots import BlindSpots
 from core.results.card import CardResult
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
+from core.results.depth import Depth
 from core.results.dictionaries import Dictionaries
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
@@ -88,6 +89,7 @@ RESULTS: dict[str, type[Result]] = {
     "dictionary_compare": DictionaryCompare,
     "entity_features": EntityFeatures,
     "dictionary_report": DictionaryReport,
+    "depth": Depth,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
     "dose": DoseResult,
