@@ -17,6 +17,7 @@ import torch
 from core import api
 from core.analyses import feature_pass
 from core.analyses.feature_gallery import growing, opened
+from core.analyses.gallery import gallery
 from core.analyses.runs import Silent
 from core.corpus.chunks import contexts
 from core.engine.forward import run
@@ -230,6 +231,7 @@ def test_a_process_that_is_killed_is_gone_on_from(own_home: Path) -> None:
 import os, sys
 from core import api
 from core.analyses import feature_pass
+from core.analyses.gallery import gallery
 from core.analyses.runs import Silent
 from core.analyses.feature_gallery import opened
 from tests.core.conftest import STORIES
@@ -375,3 +377,48 @@ def test_activations_beyond_float16_are_kept_as_its_largest_and_counted(llama: L
     assert g.need_codes().of_feature(int(g.count.argmax()))[1].max() == 65_504
     assert g.max.max() > 65_504
     np.testing.assert_allclose(g.top.value[:, 0], g.max, rtol=1e-3)
+
+
+def test_files_and_pasted_texts_are_the_same_corpus(llama: Loaded, tmp_path: Path) -> None:
+    m = with_dictionary(llama)
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"body": text}) + "\n" for text in CORPUS))
+    pasted = opened(m, Silent(), **FAST)
+    read_file = opened(m, Silent(), **{**FAST, "corpus": str(path)}, field="body")
+    assert read_file.key == pasted.key
+    with pytest.raises(Error, match="no field"):
+        opened(m, Silent(), **{**FAST, "corpus": str(path)})
+
+
+def test_what_there_is_so_far_is_published(llama: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(feature_pass.TOKENS_AT_ONCE, "cpu", 30)
+    monkeypatch.setattr(feature_pass, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(feature_pass, "CHECKPOINT_SHARE", 0.0)
+    seen: list[Any] = []
+
+    class Watched(Silent):
+        def publish(self, partial: object) -> None:
+            seen.append(partial)
+
+    whole = gallery(with_dictionary(llama), Watched(), **FAST)
+    shares = [part.share for part in seen]
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < whole.share == 1
+    assert seen[0].n_tokens < whole.n_tokens
+    assert (seen[-1].count <= whole.count).all()
+
+
+def test_a_second_process_waits_and_may_be_cancelled(llama: Loaded, own_home: Path) -> None:
+    first = opened(with_dictionary(llama), Silent(), **FAST)
+    waited: list[int] = []
+
+    def check() -> None:
+        waited.append(1)
+        raise Cancelled
+
+    with layout.making(first.folder, lambda: None) as part:
+        assert part.is_dir()
+        with pytest.raises(Cancelled), layout.making(first.folder, check):
+            pytest.fail("two processes at once")
+    assert waited
