@@ -74,8 +74,10 @@ __all__ = [
     "dictionary",
     "everywhere",
     "export_edited",
+    "export_features",
     "figure",
     "generate",
+    "import_labels",
     "link",
     "load",
     "logits",
@@ -225,6 +227,29 @@ def save_dictionary(d: Dictionary, folder: str | Path) -> Dictionary:
     from core.dictionaries.save import save
 
     return Dictionary(save(d.inner, folder))
+
+
+def export_features(
+    m: Loaded, dictionary: str, features: int | Sequence[int], path: str | Path, **corpus: Any
+) -> Path:
+    """Write features of a dictionary as JSON that Neuronpedia reads (a batch of SAEDashboard).
+
+    `corpus` are the options of the gallery the contexts come from (corpus=, window=, ...).
+    """
+    from core.analyses.neuronpedia import export_features as written
+
+    with fitting_threads(m), _Bar("export_features") as bar:
+        return written(m, bar, dictionary, features, Path(path), **corpus)
+
+
+def import_labels(m: Loaded, dictionary: str, path: str | Path) -> int:
+    """Labels of a dictionary from a JSON of Neuronpedia or SAEDashboard; how many are new.
+
+    The file must be of a dictionary of this size and layer; labels of your own stay above them.
+    """
+    from core.analyses.neuronpedia import import_labels as taken
+
+    return taken(m, dictionary, Path(path))
 
 
 def run(name: str, m: Loaded, /, **options: Any) -> Result:

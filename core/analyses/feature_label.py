@@ -70,8 +70,7 @@ def _keep(gallery: FeatureGallery, found: FeatureLabel) -> None:
     """The labels of a whole dictionary, where its cards and its list find them."""
     kept = {}
     for place in np.flatnonzero(np.isfinite(found.f1[0])).tolist():
-        text = found.label(place)
-        short = text if len(text) <= labels.MAX_LABEL else text[: labels.MAX_LABEL - 1] + "…"
+        short = labels.shortened(found.label(place))
         scores = (float(found.f1[0, place]), float(found.control_f1[0, place]))
         kept[place] = labels.Label(short, *scores, f"rule on {found.corpus}"[:80])
     try:

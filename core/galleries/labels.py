@@ -99,18 +99,34 @@ def added(fingerprint: str) -> dict[int, Label]:
 
 def add(fingerprint: str, feature: int, label: Label) -> None:
     """Add a label; the file only ever grows. Raises `Error` where it cannot be written."""
-    if len(label.text) > MAX_LABEL or not (label.text.isprintable()):
-        raise Error(f"a label is one line of at most {MAX_LABEL} characters")
-    line = json.dumps({"feature": feature, **asdict(label)}, ensure_ascii=True) + "\n"
+    add_all(fingerprint, {feature: label})
+
+
+def add_all(fingerprint: str, found: Mapping[int, Label]) -> None:
+    """Add labels in one go. Raises `Error`, and then adds none."""
+    for label in found.values():
+        if len(label.text) > MAX_LABEL or not label.text.isprintable():
+            raise Error(f"a label is one line of at most {MAX_LABEL} characters")
+    lines = (
+        json.dumps({"feature": feature, **asdict(label)}, ensure_ascii=True) + "\n"
+        for feature, label in found.items()
+    )
     path = _path(fingerprint)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(line)
+            file.write("".join(lines))
             file.flush()
             os.fsync(file.fileno())
     except OSError as fault:
         raise Error(f"the label cannot be kept in {path.parent}: {fault.strerror}") from None
+
+
+def shortened(text: str) -> str:
+    """A text as a label: one line, no longer than a label may be."""
+    clean = "".join(sign if sign.isprintable() else " " for sign in text)
+    line = " ".join(clean.split())
+    return line if len(line) <= MAX_LABEL else line[: MAX_LABEL - 1] + "…"
 
 
 def _path(fingerprint: str, name: str = LABELS) -> Path:

@@ -12,6 +12,8 @@ from core.figures import table
 from core.figures.theme import with_title
 from core.figures.wording import escaped
 from core.results.base import Result
+from core.results.feature_card import FeatureCard
+from core.results.neuronpedia import batch_json, feature_json
 from pages.shared.clicks import svg_button
 
 # A spreadsheet reads a cell that begins so as a formula; tokens and file names may begin so.
@@ -58,6 +60,9 @@ def _files(result: Result, fig: go.Figure | None) -> dict[str, tuple[bytes, str]
     }
     if fig is not None:
         files["HTML"] = (html_page(fig, result), "text/html")
+    if isinstance(result, FeatureCard):
+        data = batch_json(str(result.request.get("model", [""])[0]), result, [feature_json(result)])
+        files["Neuronpedia.json"] = (data, "application/json")
     return files
 
 
