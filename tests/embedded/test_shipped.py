@@ -203,7 +203,7 @@ def test_dictionary_explains_what_it_did_when_stored(folder: Path):
 @torch.no_grad()
 def test_a_held_feature_changes_the_continuation_as_stored():
     shown = json.loads((SHIPPED / "embedded" / "demonstrations.json").read_text(encoding="utf-8"))
-    demo = next(one for one in shown if one["name"] == "hold female")
+    demo = next(one for one in shown if one["name"] == "hold blame")
     site, _, feature = demo["site"].rstrip("]").partition(".feature[")
     dictionary, _, number = feature.rpartition(":")
     folder = SHIPPED / "embedded" / "sae" / dictionary
@@ -222,7 +222,7 @@ def test_a_held_feature_changes_the_continuation_as_stored():
     assert next_piece("embedded", demo["prompt"]) != demo["word"]
     handle = block.register_forward_hook(hold)
     try:
-        assert next_piece("embedded", demo["prompt"]) == demo["after"].split()[0]
+        assert next_piece("embedded", demo["prompt"]) == demo["word"]
     finally:
         handle.remove()
 

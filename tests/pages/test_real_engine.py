@@ -104,7 +104,7 @@ def test_the_tours_show_what_they_promise():
             Silent(),
         )
 
-    settles, copies, neuron = TOURS
+    settles, copies, feature = TOURS
     lens = result(settles, "lens")
     assert lens.top_ids[-1, -1, 0] == lens.top_ids[-2, -1, 0]
     assert lens.top_ids[0, -1, 0] != lens.top_ids[-1, -1, 0]
@@ -112,5 +112,5 @@ def test_the_tours_show_what_they_promise():
     chosen = copies.work.selection
     assert heads.effect[chosen.layer, chosen.head] == heads.effect.max()
     assert heads.effect.max() > 1 > heads.control[chosen.layer, chosen.head]
-    clean, clamped, control = (text[:5] for text in result(neuron, "steer").texts)
+    clean, clamped, control = (text[:5] for text in result(feature, "steer").texts)
     assert clean == control != clamped

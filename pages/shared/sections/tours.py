@@ -26,25 +26,27 @@ TOURS = (
         "When is the answer settled?",
         "The logit lens from the bottom row upwards: the layer from which on the first choice "
         "stays what the model says in the end.",
-        Workspace(prompt="The opposite of big is"),
+        Workspace(prompt="Max saw Lily near the lake. Then Max saw"),
     ),
     Tour(
         "Copying from before",
         "The name was said before. Find the heads without which the answer is lost, and see "
         "where they look: a weight alone would not tell.",
         Workspace(
-            prompt="Lily met Max in the park. Tom was sad. Lily met",
-            selection=Selection(layer=4, head=2),
+            prompt="Ella met Sam near the tree. Then Ella met",
+            selection=Selection(layer=4, head=4),
         ),
     ),
     Tour(
-        "One neuron, another answer",
-        "One neuron of layer 0 is held below zero. Compare the text with the random control of "
-        "equal norm before believing in the difference.",
+        "One feature, another verdict",
+        "One feature of the dictionary of layer 2 is held at twice its largest value. Compare the "
+        "text with the random control of equal norm before believing in the difference.",
         Workspace(
-            prompt="The opposite of big is",
-            selection=Selection(neuron=435),
-            tray=(TrayItem(Clamp(site("L0.neuron[435]"), -7.5)),),
+            prompt=(
+                "Review of the film. The story was wonderful. The music was great. Overall, it was"
+            ),
+            selection=Selection(layer=2, feature=163),
+            tray=(TrayItem(Clamp(site("L2.resid_post.feature[topk-L2:163]"), 14.4), unit=7.2),),
         ),
     ),
 )
