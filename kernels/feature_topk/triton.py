@@ -71,7 +71,7 @@ def _candidates(x: Tensor, encoder: Encoder) -> tuple[Tensor, Tensor]:
     lengths = encoder.bias if encoder.lengths is None else encoder.lengths
     programs.candidates[-(-len(x) // TOKENS), shape[1]](
         *(x, weight, encoder.bias, threshold, lengths, held, feature),
-        *(*x.shape, encoder.n, x.stride(), weight.stride()),
+        *((*x.shape, encoder.n), x.stride(), weight.stride()),
         KIND=encoder.kind,
         SCALED=encoder.lengths is not None,
         SINGLE=x.dtype == torch.float32,

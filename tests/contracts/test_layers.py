@@ -106,6 +106,7 @@ TABLE: dict[str, Row] = {
     ),
     "kernels": Row((*TORCH, "kernels"), late=("triton",)),
     # Imported inside a function, by the path that runs them.
+    "kernels.feature_topk.programs": Row(("triton",)),
     "kernels.head_stats.programs": Row(("triton",)),
     "kernels.sharded_attention.programs": Row(("triton", "kernels.head_stats.programs")),
 }
