@@ -29,7 +29,7 @@ from pages.shared.sections.view import Patience, View
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
 TEACH = (
-    "Choose a feature at the left: its texts, what it writes and causes, what is near it and how "
+    "Choose a feature: its texts, what it writes and causes, what is near it and how "
     "sure its label is appear here."
 )
 WAYS = {
@@ -86,7 +86,7 @@ def _found(view: View, book: Book, way: str, patience: Patience) -> None:
 def _beyond(book: Book, feature: int) -> str:
     """A number from another dictionary, or from a mistyped address."""
     last = book.n_features - 1
-    return f"{book.name} has features 0 to {last:,} and no {feature:,}; choose one at the left."
+    return f"{book.name} has features 0 to {last:,} and no {feature:,}; choose another."
 
 
 def _way(view: View, book: Book, way: str, patience: Patience) -> None:

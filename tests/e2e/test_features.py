@@ -13,7 +13,7 @@ from core import api
 from core.dictionaries.save import save
 from tests.core.small_dictionaries import at_place
 from tests.e2e import steering
-from tests.e2e.harness import element, wait_answers, wait_chart, wait_idle
+from tests.e2e.harness import click_cell, element, wait_answers, wait_chart, wait_idle
 
 pytestmark = pytest.mark.e2e
 
@@ -99,6 +99,42 @@ def test_a_label_of_ones_own_stands_on_the_wall(visit):
     expect(element(page, "card_panel")).to_contain_text("<b>mine</b> yours")
     expect(card_at(page, 3)).to_contain_text("<b>mine</b>")
     expect(card_at(page, 3)).to_contain_text("yours")
+
+
+_EXTREME = """
+([key, trace]) => {
+  const data = document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData[trace];
+  let best = 0;
+  for (let i = 1; i < data.x.length; i++) if (data.y[i] > data.y[best]) best = i;
+  return [data.x[best], data.y[best], data.customdata[best]];
+}
+"""
+
+
+@pytest.mark.parametrize(("way", "trace"), [("map", 0), ("scatter", 1)])
+def test_a_click_on_the_topmost_point_opens_its_feature(visit, way, trace):
+    page = visit(f"/features?features={way}&dictionary=topk-L1")
+    wait_answers(page)
+    key = {"map": "feature_map_chart", "scatter": "scatter_chart"}[way]
+    wait_chart(page, key)
+    x, y, feature = page.evaluate(_EXTREME, [key, trace])
+    click_cell(page, key, row=y, column=x, trace=trace)
+    expect(head(page)).to_have_text(f"L1.resid_post.feature[topk-L1:{feature}]")
+
+
+def test_a_click_on_a_cell_of_my_text_opens_its_feature_at_its_token(visit):
+    page = visit("/features?features=text&dictionary=topk-L1")
+    wait_answers(page)
+    wait_chart(page, "my_text_chart")
+    feature, token = page.evaluate(
+        """() => {
+          const data = document.querySelector('.st-key-my_text_chart .js-plotly-plot')._fullData[0];
+          return [data.customdata[0][0], data.z[0].findIndex(value => value > 0)];
+        }"""
+    )
+    click_cell(page, "my_text_chart", row=0, column=token)
+    expect(head(page)).to_have_text(f"L1.resid_post.feature[topk-L1:{feature}]")
+    expect(page).to_have_url(re.compile(f"feature={feature}"))
 
 
 @pytest.fixture(scope="module")
