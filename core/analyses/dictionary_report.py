@@ -28,6 +28,7 @@ from core.engine.token_scores import piece_table
 from core.models.loaded import Loaded
 from core.results.dictionary_report import CONDITIONS, DictionaryReport
 from core.spec.errors import Error
+from kernels.feature_topk import COMPETING
 
 N_LOSS_CONTEXTS = 64
 N_PILOT = 32  # contexts for a first mean, and for how many features are active
@@ -123,7 +124,7 @@ class _Study:
 
     def begin(self, mean: Tensor, k: int, seed: int) -> None:
         """Ready to count, once a first mean and the number of active features are known."""
-        own = self.book.act.k if self.book.act.kind in ("topk", "groupmax") else k
+        own = self.book.act.k if self.book.act.kind in COMPETING else k
         made = [
             self.book,
             random_dictionary(self.book, own, seed),

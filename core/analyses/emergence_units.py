@@ -18,7 +18,7 @@ from core.engine.forward import run
 from core.engine.rows import rows
 from core.models.loaded import Loaded
 from core.spec.errors import Error
-from core.spec.site import Site
+from core.spec.site import Component, Site
 
 BY = ("neurons", "directions", "features")
 QUANTILE = 0.95
@@ -60,7 +60,7 @@ def units(
             values[:, firing] = read.features[:, firing].toarray()
             yield layer, found.name, values
         return
-    component = "neuron" if by == "neurons" else "resid_post"
+    component: Component = "neuron" if by == "neurons" else "resid_post"
     stack = loaded.prompt_stack
     places = [
         Site(layer, component, stack=stack)

@@ -28,6 +28,7 @@ from core.analyses.explain_test import explain_test
 from core.analyses.feature_attribution import feature_attribution
 from core.analyses.feature_card import feature_card
 from core.analyses.feature_concept import feature_concept
+from core.analyses.feature_effect import feature_effect
 from core.analyses.feature_emergence import feature_emergence
 from core.analyses.feature_fires import feature_fires
 from core.analyses.feature_geometry import feature_geometry
@@ -37,6 +38,7 @@ from core.analyses.feature_list import feature_list
 from core.analyses.feature_map import feature_map
 from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
+from core.analyses.fit_codebook import fit_codebook
 from core.analyses.gallery import gallery
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
@@ -208,6 +210,9 @@ ANALYSES: dict[str, Analysis] = {
     "feature_geometry": Analysis(
         feature_geometry, "The cloud of a dictionary: its spectrum, and lobes that fire together."
     ),
+    "feature_effect": Analysis(
+        feature_effect, "What adding or removing a feature does to next tokens, by all paths."
+    ),
     "feature_lens": Analysis(
         feature_lens, "Which tokens features promote and suppress, beside random directions."
     ),
@@ -305,6 +310,11 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "feature_emergence": Analysis(
         feature_emergence, "Where and when a concept can be read: every layer of every checkpoint."
+    ),
+    "fit_codebook": Analysis(
+        fit_codebook,
+        "A codebook fitted to a site, the model left as it is, beside TopK and PCA.",
+        lasting=False,
     ),
     "train_dictionary": Analysis(
         train_dictionary,

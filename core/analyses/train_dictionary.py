@@ -67,7 +67,7 @@ def train_dictionary(
     Work that is cancelled leaves the dictionary as far as it came; the same question asked again
     goes on from there, to the same bits on a CPU.
     """
-    place = _place(loaded, site)
+    place = asked_site(loaded, site)
     made = contexts(loaded, corpus, field=field, window=window, n_contexts=n_contexts)
     windows, held, division = held_out(made)
     stream = SiteStream(loaded, made, windows, place, batch, seed)
@@ -94,7 +94,8 @@ def train_dictionary(
     return training.result()
 
 
-def _place(loaded: Loaded, text: str) -> Site:
+def asked_site(loaded: Loaded, text: str) -> Site:
+    """A whole site that reads the prompt. Raises `Error`."""
     place = parsed(text)
     if place.component in PATTERNS or place != place.whole():
         raise Error(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from core.dictionaries.sparse import Norm, SparseDict
 from core.spec.errors import Error
-from kernels.feature_topk import Activation
+from kernels.feature_topk import COMPETING, Activation
 
 
 def without_scale(found: SparseDict) -> SparseDict:
@@ -47,7 +47,7 @@ def without_input_bias(found: SparseDict) -> SparseDict:
 
 def without_pre_scale(found: SparseDict) -> SparseDict:
     """The same with latents chosen by their activations, where that is possible."""
-    if not found.pre_scale or found.act.kind in ("topk", "groupmax"):
+    if not found.pre_scale or found.act.kind in COMPETING:
         return found
     act = found.act
     if act.threshold is not None:
@@ -60,7 +60,7 @@ def with_unit_rows(found: SparseDict) -> SparseDict:
 
     Refused where it would change which latents win: a TopK that selects by activation.
     """
-    if found.act.kind in ("topk", "groupmax") and not found.pre_scale:
+    if found.act.kind in COMPETING and not found.pre_scale:
         raise Error(
             f"{found.name}: latents compete by their activations, so decoder lengths cannot be "
             "folded into the encoder without changing which of them fire"

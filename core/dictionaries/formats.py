@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from core.dictionaries import (
+    codebook,
     dictionary_learning,
     gemma_scope,
     llama_scope,
@@ -25,6 +26,7 @@ from core.dictionaries.reading import Reading, changed, reading
 from core.dictionaries.sparse import SparseDict
 from core.models.header import shown
 from core.spec.errors import Error
+from kernels.feature_topk import COMPETING
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ FORMATS = (
         llama_scope.fits,
         llama_scope.read,
     ),
+    Format("codebook", "cfg.json + codebook.safetensors", codebook.fits, codebook.read),
     Format(
         "one file",
         "a .safetensors, .pt or .npz file of its own (OpenAI, circuit-tracer and others)",
@@ -71,6 +74,7 @@ PARTS = {
     "config.json": 1,
     "sae_weights.safetensors": 1,
     "sae.safetensors": 1,
+    "codebook.safetensors": 1,
     "ae.pt": 1,
     "params.npz": 1,
     "params.safetensors": 1,
@@ -156,7 +160,7 @@ def _sound(found: SparseDict) -> SparseDict:
         raise Error(
             f"it reads {d_in:,} numbers and writes {d_out:,} at the same place; say out_site="
         )
-    if found.act.kind in ("topk", "groupmax") and not 1 <= found.act.k <= n:
+    if found.act.kind in COMPETING and not 1 <= found.act.k <= n:
         raise Error(f"k is {found.act.k} and there are {n:,} features")
     if found.act.kind == "groupmax" and n % found.act.k:
         raise Error(f"{n:,} features do not divide into {found.act.k} groups")

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core import home
-from core.dictionaries import fold
+from core.dictionaries import codebook, fold
 from core.dictionaries.formats import opened
 from core.dictionaries.sparse import SparseDict
 from core.models.folders import appearing
@@ -41,19 +41,24 @@ def save(
     """Write it into a folder that does not exist yet, and open what was written.
 
     Fixed scales, and biases that SAELens cannot hold apart, are folded into the weights; the
-    activations stay. `density` [feature], shares of tokens, becomes sparsity.safetensors. Raises
-    `Error` for what the layout cannot say.
+    activations stay. Codebooks have a layout of their own. `density` [feature], shares of tokens,
+    becomes sparsity.safetensors. Raises `Error` for what the layout cannot say.
     """
     if home.hosted():
         raise Error("this server writes no dictionaries; run Eidoscope on your own machine")
-    found = _sayable(dictionary)
+    coded = dictionary.act.kind in codebook.KINDS
+    found = dictionary if coded else _sayable(dictionary)
     target = Path(folder).expanduser()
     if target.exists():
         raise Error(f"{shown(str(target))} exists already and is not overwritten")
     with appearing(target) as part:
         part.mkdir(parents=True)
-        (part / "cfg.json").write_text(json.dumps(config_of(found), indent=1))
-        save_file(tensors_of(found), part / "sae_weights.safetensors")
+        config = codebook.config_of(found) if coded else config_of(found)
+        (part / "cfg.json").write_text(json.dumps(config, indent=1))
+        if coded:
+            save_file(codebook.tensors_of(found), part / codebook.WEIGHTS)
+        else:
+            save_file(tensors_of(found), part / "sae_weights.safetensors")
         if density is not None:
             log = torch.log10(torch.tensor(np.asarray(density), dtype=torch.float32) + 1e-10)
             save_file({"sparsity": log}, part / "sparsity.safetensors")

@@ -15,7 +15,7 @@ from torch import Tensor
 from core.spec.errors import Error
 from core.spec.site import Site
 from kernels import feature_decode, feature_topk
-from kernels.feature_topk import Activation, Codes
+from kernels.feature_topk import COMPETING, Activation, Codes
 
 NormKind = Literal["none", "scale", "rms", "layernorm", "unit"]
 
@@ -150,7 +150,8 @@ class SparseDict:
         """The same for values that were normalised already."""
         x = normed.x if self.b_in is None else normed.x - self.b_in
         lengths = self.lengths if self.pre_scale else None
-        found = feature_topk.encode(x, self.W_enc, self.b_enc, self.act, lengths)
+        act = replace(self.act, rows=self.W_dec) if self.act.kind == "pursuit" else self.act
+        found = feature_topk.encode(x, self.W_enc, self.b_enc, act, lengths)
         if lengths is None:
             return found
         return replace(found, value=found.value / lengths[found.feature.long()].clamp_min(1e-30))
@@ -199,10 +200,12 @@ class SparseDict:
         alone = self._alone(unit)
         row = self.W_dec[unit].float()[None]
         step = row if self.transcoder and self._by_token else row * normed.factor
-        if self.act.kind not in ("topk", "groupmax"):
+        if self.act.kind not in COMPETING:
             return alone.codes_of(normed).dense()[:, 0], step
         own = torch.zeros(len(normed.x), device=normed.x.device)
-        likely = alone._before(normed) > -1e-3  # rounding may differ from the whole product's
+        # Rounding may differ from the whole product's. A code may be the best of bad ones.
+        coded = self.act.kind in ("code", "pursuit")
+        likely = alone._before(normed) > (-torch.inf if coded else -1e-3)
         if likely.any():
             found = self.codes_of(replace(normed, x=normed.x[likely]))
             here = found.feature == unit

@@ -41,7 +41,8 @@ class FeatureEmergence(Result):
     @property
     def excess(self) -> np.ndarray:
         """AUC above chance, [checkpoint, layer]."""
-        return self.auc - self.chance
+        found: np.ndarray = self.auc - self.chance
+        return found
 
     @property
     def shown(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from core.results.explain_test import ExplainTest
 from core.results.feature_attribution import FeatureAttribution
 from core.results.feature_card import FeatureCard
 from core.results.feature_concept import FeatureConcept
+from core.results.feature_effect import FeatureEffect
 from core.results.feature_emergence import FeatureEmergence
 from core.results.feature_fires import FeatureFires
 from core.results.feature_geometry import FeatureGeometry
@@ -31,6 +32,7 @@ from core.results.feature_list import FeatureList
 from core.results.feature_map import FeatureMap
 from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
+from core.results.fit_codebook import FitCodebook
 from core.results.gallery import Gallery
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
@@ -99,6 +101,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_card": FeatureCard,
     "feature_concept": FeatureConcept,
     "feature_emergence": FeatureEmergence,
+    "fit_codebook": FitCodebook,
     "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,
     "feature_neighbours": FeatureNeighbours,
@@ -106,6 +109,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_list": FeatureList,
     "feature_attribution": FeatureAttribution,
     "feature_geometry": FeatureGeometry,
+    "feature_effect": FeatureEffect,
     "feature_lens": FeatureLens,
     "feature_map": FeatureMap,
     "feature_texts": FeatureTexts,

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kernels.dispatch import implementation
-from kernels.feature_topk.activation import Activation
+from kernels.feature_topk.activation import COMPETING, Activation
 from kernels.feature_topk.codes import Codes, codes, from_dense
 
-__all__ = ["Activation", "Codes", "codes", "encode", "from_dense"]
+__all__ = ["COMPETING", "Activation", "Codes", "codes", "encode", "from_dense"]
 
 
 def encode(
@@ -29,8 +29,8 @@ def encode(
     lengths  [feature]        pre-activations are multiplied by these before the selection (some
                               dictionaries select by what a latent writes); values come out
                               multiplied too
-    returns  entries by token, falling value and latent; among equals topk and groupmax take the
-             lower latent. A token that is not a number has no entries
+    returns  entries by token, falling value and latent; among equals the lower latent is
+             taken. A token that is not a number has no entries
     """
     run, _ = implementation("feature_topk", x.device.type)
     with torch.no_grad():

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from kernels.feature_topk import reference
 from kernels.feature_topk.activation import Activation
 from kernels.feature_topk.codes import Codes, joined
 from kernels.feature_topk.encoder import BLOCK, Encoder
@@ -42,7 +43,9 @@ SIZES = {"cpu": Sizes(1_024, 7_500_000, 2_048), "cuda": Sizes(4_096, 2**28, 65_5
 def run(
     x: Tensor, weight: Tensor, bias: Tensor, activation: Activation, lengths: Tensor | None
 ) -> Codes:
-    """See `kernels.feature_topk.encode`."""
+    """See `kernels.feature_topk.encode`; codes are the reference's business."""
+    if activation.kind in ("code", "pursuit"):
+        return reference.run(x, weight, bias, activation, lengths)
     lengths = None if lengths is None else lengths.float()
     encoder = Encoder(weight, bias.float(), activation, lengths)
     if not len(x) or (activation.kind == "topk" and len(x) * encoder.n <= FEW):

@@ -44,6 +44,17 @@ def activations(
             groups = pre.view(len(pre), activation.k, pre.shape[1] // activation.k)
             best, place = groups.max(dim=2, keepdim=True)
             return torch.zeros_like(groups).scatter_(2, place, best.relu()).view_as(pre)
+        case "code":
+            place = pre.sort(dim=1, descending=True, stable=True).indices[:, : activation.k]
+            ones = torch.zeros_like(pre).scatter_(1, place, 1.0) * pre.isfinite().all(
+                1, keepdim=True
+            )
+            return ones if lengths is None else ones * lengths.float()
+        case "pursuit":
+            assert activation.rows is not None
+            if lengths is not None:
+                raise ValueError("feature_topk knows no pursuit of latents weighed by their length")
+            return _pursued(x.float(), pre, weight.float(), bias.float(), activation)
         case "gated":
             assert activation.r_mag is not None
             assert activation.b_mag is not None
@@ -51,3 +62,20 @@ def activations(
             if lengths is not None:
                 size = size * lengths.float()
             return torch.where(pre > 0, size, 0.0)
+
+
+def _pursued(
+    left: Tensor, pre: Tensor, weight: Tensor, bias: Tensor, activation: Activation
+) -> Tensor:
+    """Matching pursuit: one latent at a time, each taken off what is `left` [token, d_in]."""
+    assert activation.rows is not None
+    rows = activation.rows.float()
+    found = torch.zeros_like(pre)
+    for _ in range(activation.k):
+        highest = pre.amax(1, keepdim=True)
+        place = (pre == highest).to(torch.uint8).argmax(1, keepdim=True)  # the lower of equals
+        value = highest.relu()
+        found.scatter_add_(1, place, value)
+        left = left - value * rows[place[:, 0]]
+        pre = left @ weight + bias
+    return found

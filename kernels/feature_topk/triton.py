@@ -27,9 +27,10 @@ _LATER = 2**31 - 1  # above every latent
 def run(
     x: Tensor, weight: Tensor, bias: Tensor, activation: Activation, lengths: Tensor | None
 ) -> Codes:
-    """See `kernels.feature_topk.encode`; not for groupmax."""
-    if activation.kind == "groupmax":
-        raise ValueError("feature_topk:triton knows no groupmax; feature_topk:blocks does")
+    """See `kernels.feature_topk.encode`; not for groupmax, nor for codes."""
+    if activation.kind in ("groupmax", "code", "pursuit"):
+        kind = activation.kind
+        raise ValueError(f"feature_topk:triton knows no {kind}; feature_topk:blocks does")
     lengths = None if lengths is None else lengths.float().contiguous()
     encoder = Encoder(weight, bias.float().contiguous(), activation, lengths)
     rows = min(ROWS, most_tokens(encoder.n))

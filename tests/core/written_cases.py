@@ -1,6 +1,7 @@
 """One case for every form of every published format; see `written_formats`."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.core.written_formats import (
     Written,
     affine_rule,
     circuit_tracer,
+    codebook,
     gated_rule,
     gemma_scope,
     gemma_scope_2,
@@ -27,9 +29,11 @@ from tests.core.written_formats import (
     linear,
     linear_maps,
     llama_scope,
+    nearest_rule,
     normed_rule,
     numbers,
     openai,
+    pursuit_rule,
     relu,
     rms_rule,
     saelens,
@@ -206,6 +210,16 @@ def plain(root: Path, w: Numbers) -> tuple[Path, Rule]:
     return root / "mine.safetensors", linear(w, relu, subtract=True)
 
 
+def nearest(root: Path, w: Numbers, metric: str) -> tuple[Path, Rule]:
+    said = {"codebook_at": "mlp", "layers_to_snap": [1], "similarity_metric": metric}
+    return codebook(root, w, **said), nearest_rule(w, metric)
+
+
+def pursued(root: Path, w: Numbers) -> tuple[Path, Rule]:
+    w = unit_rows(w)
+    return codebook(root, w, selection="pursuit", site="L1.head"), pursuit_rule(w)
+
+
 # name: (what makes it, where it reads and writes, what has to be said)
 CASES: dict[str, tuple[Make, dict[str, str], dict[str, Any]]] = {
     **{name: (make, {}, {}) for name, make in (SAELENS | SCOPES | LEARNED).items()},
@@ -221,6 +235,11 @@ CASES: dict[str, tuple[Make, dict[str, str], dict[str, Any]]] = {
     ),
     "sparsify transcoder": (transcoding, TRANSCODES, {}),
     "circuit-tracer": (lambda r, w: (circuit_tracer(r, w), skip_rule(w)), TRANSCODES, {}),
+    **{
+        f"codebook {metric}": (partial(nearest, metric=metric), {"site": AT_OUT}, {})
+        for metric in ("inner_product", "euclidean")
+    },
+    "codebook by pursuit": (pursued, {"site": "L1.head"}, {}),
     "linear maps in one file": (deepseek, {}, {}),
     "features first in one file": (qwen, {}, {"k": K}),
     "attention dictionary": (attention, {"site": "L1.head"}, {}),

@@ -309,3 +309,48 @@ def circuit_tracer(root: Path, w: dict[str, Array]) -> Path:
     stored = {"W_enc": turned(w, "W_enc"), **tensors(w, "b_enc", "W_dec", "b_dec", "W_skip")}
     save_file(stored, folder / "layer_1.safetensors")
     return folder / "layer_1.safetensors"
+
+
+def codebook(root: Path, w: dict[str, Array], **config: Any) -> Path:
+    fields = {"codebook_type": "vanilla", "num_codes": F, "num_codebooks": 1, "k_codebook": K}
+    json_file(root / "cfg.json", {**fields, "loss": "base", **config})
+    stored = {"codes": torch.from_numpy(w["W_dec"])}
+    if config.get("selection"):
+        stored["bias"] = torch.from_numpy(w["b_dec"])
+    save_file(stored, root / "codebook.safetensors")
+    return root
+
+
+def nearest_rule(w: dict[str, Array], metric: str) -> Rule:
+    """The K most similar codes behind a LayerNorm, their mean written."""
+    codes = w["W_dec"]
+
+    def rule(x: Array) -> tuple[Array, Array]:
+        mean = x.mean(1, keepdims=True)
+        spread = (x - mean).std(1, ddof=1, keepdims=True)
+        z = (x - mean) / (spread + 1e-5)
+        if metric == "euclidean":
+            score = -((z[:, None] - codes[None]) ** 2).sum(2)
+        else:
+            score = z @ (codes / np.linalg.norm(codes, axis=1, keepdims=True)).T
+        on = np.zeros_like(score)
+        np.put_along_axis(on, np.argsort(-score, axis=1)[:, :K], 1, 1)
+        return on, on @ codes / K * spread + mean
+
+    return rule
+
+
+def pursuit_rule(w: dict[str, Array]) -> Rule:
+    """K unit codes one after another, each taken off before the next is chosen."""
+
+    def rule(x: Array) -> tuple[Array, Array]:
+        on, left = np.zeros((len(x), F), "float32"), x - w["b_dec"]
+        for row, rest in enumerate(left):
+            for _ in range(K):
+                score = w["W_dec"] @ rest
+                best = int(score.argmax())
+                on[row, best] += max(score[best], 0)
+                rest -= max(score[best], 0) * w["W_dec"][best]
+        return on, on @ w["W_dec"] + w["b_dec"]
+
+    return rule

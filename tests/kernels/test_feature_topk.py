@@ -270,10 +270,33 @@ def test_the_size_of_the_tiles_changes_nothing(
 
 
 def test_the_fused_path_refuses_what_it_does_not_know(fused: ModuleType) -> None:
-    with pytest.raises(ValueError, match="triton knows no groupmax"):
-        fused.run(
-            torch.ones(1, 2), torch.ones(2, 4), torch.ones(4), Activation("groupmax", 2), None
-        )
+    acts = (Activation("groupmax", 2), Activation("code", 2), Activation("pursuit", 2))
+    for act in acts:
+        with pytest.raises(ValueError, match=f"triton knows no {act.kind}"):
+            fused.run(torch.ones(1, 2), torch.ones(2, 4), torch.ones(4), act, None)
+
+
+@pytest.mark.parametrize("path", [reference.run, blocks.run])
+def test_codes_are_one_each_also_below_zero_and_ties_go_to_the_lower(path: Run) -> None:
+    x = torch.tensor([[1.0, 0.0], [0.0, 0.0], [torch.nan, 0.0]])
+    weight = torch.tensor([[-1.0, -2.0, -1.0, -3.0], [0.0] * 4])
+    found = path(x, weight, torch.zeros(4), Activation("code", 2), None)
+    assert found.dense().tolist() == [[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("path", [reference.run, blocks.run])
+def test_a_pursuit_takes_off_what_it_chose(path: Run) -> None:
+    """3 along the first, then 1 along the second; what no code points along takes none."""
+    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]])
+    x = torch.tensor([[3.0, 1.0], [-1.0, -1.0], [2.0, 0.0]])
+    act = Activation("pursuit", 2, rows=rows)
+    found = path(x, rows.T.contiguous(), torch.zeros(4), act, None)
+    torch.testing.assert_close(
+        found.dense(),
+        torch.tensor([[3.0, 1.0, 0.0, 0.0], [0.0] * 4, [2.0, 0.0, 0.0, 0.0]]),
+    )
+    with pytest.raises(ValueError, match="no pursuit of latents weighed by their length"):
+        path(x, rows.T.contiguous(), torch.zeros(4), act, torch.ones(4))
 
 
 @pytest.mark.gpu

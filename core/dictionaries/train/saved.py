@@ -32,20 +32,25 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.\-]{0,99}", re.ASCII)
 State = Literal["new", "unfinished", "finished"]
 
 
+def refuse_name(name: str) -> None:
+    """Raise `Error` for what is no name of a dictionary, and where none may be kept."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise Error(
+            f"{str(name)[:40]!r} is no name for a dictionary: letters, digits, '.', '-' and "
+            "'_', beginning with a letter or digit"
+        )
+    if home.hosted():
+        raise Error(
+            "this server keeps no dictionaries of its visitors; run Eidoscope on your own "
+            "machine to train one"
+        )
+
+
 class Saved:
     """The folder of the dictionary `name`; `key` tells one training from another."""
 
     def __init__(self, name: str, key: str) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise Error(
-                f"{str(name)[:40]!r} is no name for a dictionary: letters, digits, '.', '-' and "
-                "'_', beginning with a letter or digit"
-            )
-        if home.hosted():
-            raise Error(
-                "this server keeps no dictionaries of its visitors; run Eidoscope on your own "
-                "machine to train one"
-            )
+        refuse_name(name)
         self.name, self.key = name, key
         self.folder = home.home() / FOLDER / name
 
