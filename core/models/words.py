@@ -92,6 +92,15 @@ def _split(loaded: Loaded, text: str) -> tuple[int, ...]:
     return tuple(i for i, name in zip(kept, raw, strict=True) if name not in _BLANK)
 
 
+def in_text(loaded: Loaded, word: str) -> tuple[int, ...]:
+    """The tokens of a word as it stands inside a text, after a blank; one for a whole token.
+
+    Byte-level vocabularies keep " king" and "king" apart, and texts hold the first; word pieces
+    and SentencePiece find the blank themselves. Empty where the model has no tokens for it.
+    """
+    return _split(loaded, f" {word.strip()}") or _split(loaded, word.strip())
+
+
 def vocabulary_ids(loaded: Loaded) -> Mapping[str, int]:
     """Token, as its vocabulary writes it, to id; without special tokens and padding."""
     if "vocabulary_ids" not in loaded.memo:
