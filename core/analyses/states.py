@@ -70,7 +70,7 @@ def states(
     found = torch.zeros(len(positions), len(places), len(texts), loaded.d_model)
     lengths = torch.zeros(len(places), dtype=torch.float64)
     n_tokens, done = 0, 0
-    for batch in _batches(loaded, texts, len(places)):
+    for batch in of_like_length(loaded, texts, len(places)):
         _tell(progress, share, done / max(1, len(texts)), note)
         ids = [texts[index] for index in batch]
         seen = run(
@@ -122,7 +122,9 @@ def reference_norm(loaded: Loaded, progress: Progress) -> tuple[Tensor, int]:
     return found
 
 
-def _batches(loaded: Loaded, texts: Sequence[Sequence[int]], n_layers: int) -> Iterator[list[int]]:
+def of_like_length(
+    loaded: Loaded, texts: Sequence[Sequence[int]], n_layers: int
+) -> Iterator[list[int]]:
     """Numbers of the texts that run together, of like length, in bounded memory."""
     tokens = min(TOKENS_AT_ONCE, STATES_AT_ONCE // (n_layers * loaded.d_model))
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
