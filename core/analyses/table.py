@@ -76,12 +76,14 @@ from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
 from core.analyses.probe_family import probe_family
+from core.analyses.probe_sites import probe_sites
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
 from core.analyses.sharding import sharding
 from core.analyses.shared_neurons import shared_neurons
 from core.analyses.sparse_probes import sparse_probes
+from core.analyses.spectrum import spectrum
 from core.analyses.steer import steer
 from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
@@ -334,6 +336,9 @@ ANALYSES: dict[str, Analysis] = {
     "probe_family": Analysis(
         probe_family, "Which linear probe reads a concept at each layer, and where each points."
     ),
+    "probe_sites": Analysis(
+        probe_sites, "Which heads and sites carry a concept: a probe at each, and chance of the best."
+    ),
     "transfer": Analysis(
         transfer, "Is a probe of one labelled set right on others, and at other layers?"
     ),
@@ -342,6 +347,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "unlabelled_probe": Analysis(
         unlabelled_probe, "Does a probe without labels find the concept, or the loudest contrast?"
+    ),
+    "spectrum": Analysis(
+        spectrum, "How many dimensions are in use at each layer, beside a Gaussian cloud."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -70,6 +70,7 @@ from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
 from core.results.probe_family import ProbeFamily
+from core.results.probe_sites import ProbeSites
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
@@ -154,6 +155,7 @@ RESULTS: dict[str, type[Result]] = {
     "lens_depth": LensDepth,
     "unlabelled_probe": UnlabelledProbe,
     "probe_family": ProbeFamily,
+    "probe_sites": ProbeSites,
     "transfer": Transfer,
     "remove": RemoveResult,
     "retrieval": Retrieval,
