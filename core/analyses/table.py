@@ -11,6 +11,7 @@ from core.analyses.add_dictionary import add_dictionary
 from core.analyses.attention import attention
 from core.analyses.blind_spots import blind_spots
 from core.analyses.card import card
+from core.analyses.compare import compare
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
 from core.analyses.depth import depth
@@ -337,7 +338,8 @@ ANALYSES: dict[str, Analysis] = {
         probe_family, "Which linear probe reads a concept at each layer, and where each points."
     ),
     "probe_sites": Analysis(
-        probe_sites, "Which heads and sites carry a concept: a probe at each, and chance of the best."
+        probe_sites,
+        "Which heads and sites carry a concept: a probe at each, beside the best of chance.",
     ),
     "transfer": Analysis(
         transfer, "Is a probe of one labelled set right on others, and at other layers?"
@@ -350,6 +352,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "spectrum": Analysis(
         spectrum, "How many dimensions are in use at each layer, beside a Gaussian cloud."
+    ),
+    "compare": Analysis(
+        compare, "Two models layer by layer: do they arrange the same texts alike?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2
