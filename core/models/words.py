@@ -101,6 +101,15 @@ def in_text(loaded: Loaded, word: str) -> tuple[int, ...]:
     return _split(loaded, f" {word.strip()}") or _split(loaded, word.strip())
 
 
+def whole_forms(loaded: Loaded, word: str) -> tuple[int, ...]:
+    """The tokens that are a word, its plural, or these with a capital, each after a blank.
+
+    Empty where none of them is a single token.
+    """
+    split = (in_text(loaded, form) for form in _forms(word.strip()))
+    return tuple(dict.fromkeys(ids[0] for ids in split if len(ids) == 1))
+
+
 def vocabulary_ids(loaded: Loaded) -> Mapping[str, int]:
     """Token, as its vocabulary writes it, to id; without special tokens and padding."""
     if "vocabulary_ids" not in loaded.memo:
