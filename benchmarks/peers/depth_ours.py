@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.peers.worker import Arrays, serve
-from core.analyses.depth_fits import Plan, fit
+from core.analyses.depth_fits import Plan, fit_layers
 from core.models.library import transformers
 
 N_TEXTS, D, N_LAYERS, N_CONCEPTS, N_FOLDS = 2_000, 768, 24, 20, 5
@@ -31,18 +31,23 @@ def main(threads: str) -> None:
 
 
 @cache
-def _layer(number: int) -> tuple[torch.Tensor, np.ndarray]:
-    """States [text, d] whose spectrum falls as 1 / rank, and labels [text, concept] by noisy
-    projections on random directions, from hardly readable to separable; the same in every layer.
-    """
-    random = torch.Generator().manual_seed(number)
-    turn = torch.linalg.qr(torch.randn(D, D, generator=random))[0]
-    spread = 1 / torch.arange(1, D + 1)
-    states = (torch.randn(N_TEXTS, D, generator=random) * spread) @ turn.T
-    along = states / states.std(dim=0) @ torch.randn(D, N_CONCEPTS, generator=random)
+def _latent() -> tuple[torch.Tensor, np.ndarray]:
+    """What the texts differ in [text, D], spread as 1 / rank, and labels [text, concept] by noisy
+    projections on random directions, from hardly readable to separable."""
+    random = torch.Generator().manual_seed(0)
+    found = torch.randn(N_TEXTS, D, generator=random) / torch.arange(1, D + 1)
+    mixed = found @ torch.linalg.qr(torch.randn(D, D, generator=random))[0].T
+    along = mixed / mixed.std(dim=0) @ torch.randn(D, N_CONCEPTS, generator=random)
     along = along / along.std(dim=0)
     noise = torch.linspace(0.1, 2, N_CONCEPTS) * torch.randn(along.shape, generator=random)
-    return states, (along + noise > 0).long().numpy()
+    return found, (along + noise > 0).long().numpy()
+
+
+@cache
+def _layer(number: int) -> torch.Tensor:
+    """States [text, d]: the same spectrum, turned another way in every layer."""
+    random = torch.Generator().manual_seed(number + 1)
+    return _latent()[0] @ torch.linalg.qr(torch.randn(D, D, generator=random))[0].T
 
 
 def _plan(labels: np.ndarray) -> Plan:
@@ -53,18 +58,16 @@ def _plan(labels: np.ndarray) -> Plan:
 
 def _ours(layers: int) -> Arrays:
     """Accuracy [layer, concept], mean over folds."""
-    found = []
-    for number in range(layers):
-        states, labels = _layer(number)
-        held = fit(states, _plan(labels), "logistic", 1.0).held["main"][..., 0]
-        found.append(((held > 0) == labels).mean(axis=0))
-    return {"accuracy": np.stack(found)}
+    labels = _latent()[1]
+    fits = fit_layers([_layer(number) for number in range(layers)], _plan(labels), "logistic", 1.0)
+    right = [((one.held["main"][..., 0] > 0) == labels).mean(axis=0) for one in fits]
+    return {"accuracy": np.stack(right)}
 
 
 def _theirs(**options: Any) -> Arrays:
     """The same for one layer, a fit for every concept and fold."""
-    states, labels = _layer(0)
-    x, fold = states.numpy(), np.arange(N_TEXTS) % N_FOLDS
+    x, labels = _layer(0).numpy(), _latent()[1]
+    fold = np.arange(N_TEXTS) % N_FOLDS
     right = np.zeros(N_CONCEPTS)
     for concept in range(N_CONCEPTS):
         for number in range(N_FOLDS):

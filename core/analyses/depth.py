@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.analyses import probe_scores as scores
 from core.analyses import probe_splits as splits
-from core.analyses.depth_fits import PROBES, Plan, fit
+from core.analyses.depth_fits import PROBES, Plan, fit_layers
 from core.analyses.depth_floors import floors
 from core.analyses.depth_given import Read, asked_set, group_numbers, read
 from core.analyses.head_nulls import untrained as untrained_twin
@@ -168,11 +168,12 @@ def _fitted(
     loaded: Loaded, progress: Progress, vectors: Tensor, plan: Plan, probe: str, c: float
 ) -> dict[str, np.ndarray]:
     """Margins [layer, text, set, output] by set, and weight, bias of all texts."""
-    rows = []
-    for layer, x in enumerate(vectors):
-        done = layer / len(vectors)
-        progress.step(_CAPTURE + (0.95 - _CAPTURE) * done, f"probes of layer {layer}")
-        rows.append(fit(x, plan, probe, c, _device(loaded), progress.check))
+
+    def done(layer: int) -> None:
+        share = layer / len(vectors)
+        progress.step(_CAPTURE + (0.95 - _CAPTURE) * share, f"probes of layer {layer}")
+
+    rows = fit_layers(vectors, plan, probe, c, _device(loaded), progress.check, done)
     found = {name: np.stack([row.held[name] for row in rows]) for name in rows[0].held}
     found["weight"] = np.stack([row.weight.T for row in rows]).astype(np.float32)
     found["bias"] = np.stack([row.bias for row in rows]).astype(np.float32)

@@ -1,6 +1,12 @@
-"""All probes of one layer: folds, shuffled labels and control tasks as columns of one problem."""
+"""All probes of one layer: folds, shuffled labels and control tasks as columns of one problem.
 
-from collections.abc import Callable, Iterator, Mapping
+Layers are independent: on a processor each has a core of its own, which is faster than sharing
+the cores within every product.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +19,7 @@ from core.spec.errors import Error
 from kernels import class_moments
 
 PROBES = ("logistic", *CLOSED)
-AT_ONCE = 16_000_000  # margins of items x columns x outputs held at a time
+AT_ONCE = 1_000_000  # margins of items x columns x outputs solved at a time: more leave the cache
 _CONSTANT = 1e-7  # deviation over mean below which float32 says nothing
 
 
@@ -74,6 +80,46 @@ class Fitted:
     bias: np.ndarray
 
 
+def fit_layers(
+    states: Sequence[Tensor] | Tensor,
+    plan: Plan,
+    probe: str,
+    c: float,
+    device: torch.device | str = "cpu",
+    check: Callable[[], None] = lambda: None,
+    done: Callable[[int], None] = lambda _: None,
+) -> list[Fitted]:
+    """`fit` of every layer [layer, item, d], as many side by side as torch has threads.
+
+    done  told how many layers are ready, from this thread
+    """
+    found = []
+    with _alone(device) as workers, ThreadPoolExecutor(workers) as pool:
+        waiting = [pool.submit(fit, x, plan, probe, c, device, check) for x in states]
+        try:
+            for number, one in enumerate(waiting):
+                done(number)
+                found.append(one.result())
+        finally:  # after a stop or a fault nothing that waits is begun
+            for one in waiting:
+                one.cancel()
+    return found
+
+
+@contextmanager
+def _alone(device: torch.device | str) -> Iterator[int]:
+    """One thread for each product; yields how many there were, 1 on other devices."""
+    before = torch.get_num_threads()
+    if str(device) != "cpu" or before == 1:
+        yield 1
+        return
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
 def fit(
     states: Tensor,
     plan: Plan,
@@ -88,10 +134,11 @@ def fit(
     labels, train, number = plan.columns()
     x = states.to(device)
     middle, size, gram, scale = _standard(x, plan, number)
-    if not bool(torch.isfinite(size).all()):
+    if not bool(torch.isfinite(gram).all()):
         raise Error("the states of a layer are not finite; load the model in float32")
-    flat = ((x.double() - middle) / size).float()
-    factor = bound(gram, float(train.mean()), 1 / c) if probe == "logistic" else gram
+    middle, size = middle.float(), size.float()
+    flat = (x.float() - middle).div_(size)
+    inverse = bound(gram, float(train.mean()), 1 / c) if probe == "logistic" else gram
     parts = []
     for some, tolerance in _portions(plan, len(x)):
         given = (
@@ -102,7 +149,7 @@ def fit(
         if probe == "logistic":
             own_scale = scale[:, some]
             found = logistic(
-                flat, factor, *given, own_scale, 1 / c, plan.n_classes,
+                flat, inverse, *given, own_scale, 1 / c, plan.n_classes,
                 tolerance=tolerance, check=check,
             )  # fmt: skip
             parts.append(found)
@@ -177,6 +224,6 @@ def _whole(
     for name, (values, split) in plan.sets.items():
         if name == "all":
             own = weight[:, at].double() / size[:, None]
-            return own.cpu().numpy(), (bias[at].double() - middle @ own).cpu().numpy()
+            return own.cpu().numpy(), (bias[at].double() - middle.double() @ own).cpu().numpy()
         at += values.shape[1] * plan.n_folds(split)
     return np.zeros((len(middle), plan.outputs)), np.zeros(plan.outputs)

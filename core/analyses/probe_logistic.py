@@ -1,9 +1,10 @@
 """Penalised logistic regressions, many at a time on the same states; plain arithmetic, no model.
 
 All label sets and all folds of a layer are columns of one problem: a step is two matrix products,
-whatever their number. L-BFGS (Liu and Nocedal, 1989) on the columns, with the curvature bound
-X^T X / 4 + penalty (Böhning, 1992) as its first guess, which one Cholesky factor of the layer's
-Gram matrix gives to all of them.
+whatever their number. Inside, columns come first and items or channels last: products of few
+columns are then several times faster. L-BFGS (Liu and Nocedal, 1989) on the columns, with the
+curvature bound X^T X / 4 + penalty (Böhning, 1992) as its first guess; one inverse for a layer
+serves them all.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class Fits:
 
 def logistic(
     x: Tensor,
-    factor: Tensor,
+    inverse: Tensor,
     labels: Tensor,
     train: Tensor,
     scale: Tensor,
@@ -53,7 +54,7 @@ def logistic(
     """Minimise, for every column, the sum of -log p(label) over its items + penalty/2 |w|².
 
     x        [item, d] float32, centred, channels of like size
-    factor   what `bound` makes of x^T x
+    inverse  what `bound` makes of x^T x
     labels   [item, column] class numbers 0 to n_classes - 1
     train    [item, column] which items count
     scale    [d, column] the penalty is on weights for x / scale; the bias is free
@@ -62,95 +63,96 @@ def logistic(
     if tolerance is None:
         items = float(train.sum(0).float().mean())
         tolerance = max(LEAST, min(TOLERANCE, TOLERANCE * (items / OF_ITEMS) ** 3))
-    goal = (_Softmax if n_classes > 2 else _Sigmoid)(labels, train, n_classes)
+    goal = (_Softmax if n_classes > 2 else _Sigmoid)(labels.T, train.T, n_classes)
     outputs = 1 if n_classes == 2 else n_classes
-    work = _Columns(x, goal, scale, penalty, outputs, factor)
+    work = _Columns(x, goal, scale, penalty, outputs, inverse)
     steps = 0
     while work.left and steps < MOST:
         check()
-        work.step(factor, tolerance)
+        work.step(tolerance)
         steps += 1
     return work.fits(steps)
 
 
 def bound(gram: Tensor, share: float, penalty: float) -> Tensor:
-    """Cholesky factor of the curvature bound where a share of the items of x^T x [d, d] trains."""
+    """Inverse [d, d] of the curvature bound where a share of the items of x^T x [d, d] trains."""
     most = gram.float() * (BOUND * share)
     level = float(most.diagonal().mean())
     most.diagonal().add_(penalty + _JITTER * level)
-    factor: Tensor = torch.linalg.cholesky(most)
-    return factor
+    found: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(most))
+    return found
 
 
 class _Sigmoid:
-    """Two classes, one output."""
+    """Two classes, one output. labels, train [column, item]."""
 
     def __init__(self, labels: Tensor, train: Tensor, n_classes: int) -> None:
         del n_classes
-        self.weight = train.float()[..., None]
-        self.target = (labels == 1).float()[..., None]
+        self.weight = train[:, None].float()
+        self.target = (labels == 1)[:, None].float()
 
     def start(self) -> Tensor:
         """Bias [column, 1] at which the probabilities are the shares."""
-        share = (self.target * self.weight).sum(0) / self.weight.sum(0).clamp_min(1)
+        share = (self.target * self.weight).sum(-1) / self.weight.sum(-1).clamp_min(1)
         return torch.logit(share.clamp(1e-4, 1 - 1e-4))
 
     def chosen(self, columns: Tensor) -> "_Sigmoid":
         part = object.__new__(_Sigmoid)
-        part.weight, part.target = self.weight[:, columns], self.target[:, columns]
+        part.weight, part.target = self.weight[columns], self.target[columns]
         return part
 
     def residual(self, margin: Tensor) -> Tensor:
-        return (torch.sigmoid(margin) - self.target) * self.weight
+        return torch.sigmoid(margin).sub_(self.target).mul_(self.weight)
 
     def loss(self, residual: Tensor) -> Tensor:
         """Nats of all items, [column]: the residual is 1 - p(label)."""
-        return -torch.log1p(-residual.abs().clamp_max(_SURE)).sum((0, 2))
+        return -residual.abs().clamp_max_(_SURE).neg_().log1p_().sum((1, 2))
 
-    def along(self, margin: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of the loss along a change of the margins, [column]."""
+    def along(self, margin: Tensor, change: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+        """First and second derivative of the loss along a change of the margins, [column]; pull
+        is the change of the items that count."""
         p = torch.sigmoid(margin)
-        pull = change * self.weight
-        return _dot(p - self.target, pull), _dot(p * (1 - p) * change, pull)
+        return _dot(p - self.target, pull), _dot((p - p * p).mul_(change), pull)
 
 
 class _Softmax:
-    """Several classes, an output each."""
+    """Several classes, an output each. labels, train [column, item]."""
 
     def __init__(self, labels: Tensor, train: Tensor, n_classes: int) -> None:
-        self.weight = train.float()[..., None]
-        self.target = torch.nn.functional.one_hot(labels, n_classes).float()
+        self.weight = train[:, None].float()
+        classes = torch.arange(n_classes, device=labels.device)
+        self.target = (labels[:, None] == classes[:, None]).float()
 
     def start(self) -> Tensor:
         """Bias [column, class] at which the probabilities are the shares."""
-        counts = (self.target * self.weight).sum(0)
+        counts = (self.target * self.weight).sum(-1)
         found = (counts / counts.sum(-1, keepdim=True).clamp_min(1)).clamp_min(1e-4).log()
         return found - found.mean(-1, keepdim=True)
 
     def chosen(self, columns: Tensor) -> "_Softmax":
         part = object.__new__(_Softmax)
-        part.weight, part.target = self.weight[:, columns], self.target[:, columns]
+        part.weight, part.target = self.weight[columns], self.target[columns]
         return part
 
     def residual(self, margin: Tensor) -> Tensor:
-        return (torch.softmax(margin, -1) - self.target) * self.weight
+        return torch.softmax(margin, 1).sub_(self.target).mul_(self.weight)
 
     def loss(self, residual: Tensor) -> Tensor:
         """Nats of all items, [column]: the residual of the label is p(label) - 1."""
-        of_label = (residual * self.target).sum(-1)
-        return -torch.log1p(of_label.clamp_min(-_SURE)).sum(0)
+        of_label = (residual * self.target).sum(1)
+        return -of_label.clamp_min_(-_SURE).log1p_().sum(-1)
 
-    def along(self, margin: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of the loss along a change of the margins, [column]."""
-        p = torch.softmax(margin, -1)
-        pull = change * self.weight
-        middle = (p * change).sum(-1, keepdim=True)
-        return _dot(p - self.target, pull), _dot(p * (change - middle), pull)
+    def along(self, margin: Tensor, change: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+        """First and second derivative of the loss along a change of the margins, [column]; pull
+        is the change of the items that count."""
+        p = torch.softmax(margin, 1)
+        middle = (p * change).sum(1, keepdim=True)
+        return _dot(p - self.target, pull), _dot((change - middle).mul_(p), pull)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A step [d + 1, column, output], how the gradient turned in it, what the curvature bound
+    """A step [column, output, d + 1], how the gradient turned in it, what the curvature bound
     makes of that, and 1 / (moved . turned) [column], 0 where the step was none."""
 
     moved: Tensor
@@ -159,12 +161,15 @@ class _Pair:
     inverse: Tensor
 
     def chosen(self, columns: Tensor) -> "_Pair":
-        moved, turned = self.moved[:, columns], self.turned[:, columns]
-        return _Pair(moved, turned, self.bounded[:, columns], self.inverse[columns])
+        moved, turned = self.moved[columns], self.turned[columns]
+        return _Pair(moved, turned, self.bounded[columns], self.inverse[columns])
 
 
 class _Columns:
-    """The columns that are not done yet, and what is known of those that are."""
+    """The columns that are not done yet, and what is known of those that are.
+
+    Weights are for x / scale; the last channel of weight and gradient is the bias.
+    """
 
     def __init__(
         self,
@@ -173,33 +178,37 @@ class _Columns:
         scale: Tensor,
         penalty: float,
         outputs: int,
-        factor: Tensor,
+        inverse: Tensor,
     ) -> None:
-        self.x, self.goal, self.penalty = x, goal, penalty
+        self.x, self.goal, self.penalty, self.inverse = x, goal, penalty, inverse
         d, k = scale.shape
-        self.scale = scale.float()[..., None]
-        self.bias = goal.start()
-        self.weight = x.new_zeros(d, k, outputs)  # for x / scale
-        self.margin = self.bias.expand(len(x), -1, -1).clone()
+        self.shrunk = 1 / scale.T.float()[:, None].contiguous()  # [column, 1, d]
+        start = goal.start()
+        self.weight = x.new_zeros(k, outputs, d + 1)
+        self.weight[..., -1] = start
+        self.margin = start[..., None].expand(-1, -1, len(x)).contiguous()
         self.pairs: list[_Pair] = []
         self.columns = torch.arange(k, device=x.device)
-        self.done = (self.weight.clone(), self.bias.clone(), self.margin.clone())
-        self.whole_scale = self.scale
+        self.done = (self.weight.clone(), torch.empty_like(self.margin))
+        self.whole_shrunk = self.shrunk
         self.gradient = self._gradient()
-        self.bounded = self._bounded(self.gradient, factor)
+        self.bounded = self._bounded(self.gradient)
 
     @property
     def left(self) -> bool:
         return len(self.columns) > 0
 
     def _gradient(self) -> Tensor:
-        """[d + 1, column, output]; the last row belongs to the bias."""
+        """[column, output, d + 1]"""
         residual = self.goal.residual(self.margin)
-        n, k, o = residual.shape
-        inner = (self.x.T @ residual.reshape(n, k * o)).reshape(-1, k, o) / self.scale
-        penalty = self.penalty / 2 * (self.weight * self.weight).sum((0, 2))
+        inner, weight = torch.empty_like(self.weight), self.weight[..., :-1]
+        pulled = (residual.flatten(0, 1) @ self.x).reshape(weight.shape)
+        pulled *= self.shrunk
+        torch.add(pulled, weight, alpha=self.penalty, out=inner[..., :-1])
+        inner[..., -1] = residual.sum(-1)
+        penalty = self.penalty / 2 * (weight * weight).sum((1, 2))
         self.value = self.goal.loss(residual) + penalty
-        return torch.cat([inner + self.penalty * self.weight, residual.sum(0)[None]])
+        return inner
 
     def _direction(self) -> Tensor:
         """Two loops over the remembered pairs about the curvature bound.
@@ -208,48 +217,48 @@ class _Columns:
         """
         gradient, found, shares = self.gradient.clone(), self.bounded.clone(), []
         for pair in reversed(self.pairs):
-            share = pair.inverse * _dot(pair.moved, gradient)
-            gradient -= share[:, None] * pair.turned
-            found -= share[:, None] * pair.bounded
+            share = (pair.inverse * _dot(pair.moved, gradient))[:, None, None]
+            gradient.addcmul_(share, pair.turned, value=-1)
+            found.addcmul_(share, pair.bounded, value=-1)
             shares.append(share)
         if self.pairs:
             last = self.pairs[-1]
             level = _dot(last.turned, last.bounded) * last.inverse
-            found /= level.clamp(1e-3, 1e3)[:, None]
+            found /= level.clamp(1e-3, 1e3)[:, None, None]
         for pair, share in zip(self.pairs, reversed(shares), strict=True):
-            found += (share - pair.inverse * _dot(pair.turned, found))[:, None] * pair.moved
-        return -found
+            more = share[:, 0, 0] - pair.inverse * _dot(pair.turned, found)
+            found.addcmul_(more[:, None, None], pair.moved)
+        return found.neg_()
 
-    def _bounded(self, gradient: Tensor, factor: Tensor) -> Tensor:
+    def _bounded(self, gradient: Tensor) -> Tensor:
         """The inverse of the curvature bound, applied."""
-        d, k, o = self.weight.shape
-        inner = torch.cholesky_solve(gradient[:-1].reshape(d, k * o), factor).reshape(d, k, o)
-        free = gradient[-1:] / (BOUND * self.goal.weight.sum(0)).clamp_min(1)
-        return torch.cat([inner, free])
+        found = torch.empty_like(gradient)
+        inner = gradient[..., :-1]
+        found[..., :-1] = (inner.flatten(0, 1) @ self.inverse).reshape(inner.shape)
+        found[..., -1] = gradient[..., -1] / (BOUND * self.goal.weight.sum(-1)).clamp_min(1)
+        return found
 
-    def step(self, factor: Tensor, tolerance: float) -> None:
+    def step(self, tolerance: float) -> None:
         """One step of every column that is left; columns that gain nothing more leave."""
         way = self._direction()
         slope = -_dot(way, self.gradient)
-        items = self.goal.weight.sum((0, 2))
+        items = self.goal.weight.sum((1, 2))
         going = slope > 2 * tolerance * (self.value + _NOTHING * items)
         # A few that are done go on with the rest: leaving copies everything.
         if int((~going).sum()) > FEW * len(going) or not bool(going.any()):
-            way = way[:, going]
+            way = way[going]
             self._leave(going)
             if not self.left:
                 return
-        d, k, o = self.weight.shape
-        inner = way[:-1]
-        change = (self.x @ (inner / self.scale).reshape(d, k * o)).reshape(-1, k, o) + way[-1]
-        length = self._length(inner, change)[:, None]
+        change = (way[..., :-1] * self.shrunk).flatten(0, 1) @ self.x.T
+        change = change.reshape(self.margin.shape).add_(way[..., -1:])
+        length = self._length(way[..., :-1], change)[:, None, None]
         moved = length * way
-        self.weight = self.weight + moved[:-1]
-        self.bias = self.bias + moved[-1]
-        self.margin = self.margin + length * change
+        self.weight = self.weight + moved
+        self.margin.addcmul_(length, change)
         before, bounded = self.gradient, self.bounded
         self.gradient = self._gradient()
-        self.bounded = self._bounded(self.gradient, factor)
+        self.bounded = self._bounded(self.gradient)
         turned = self.gradient - before
         gain = _dot(moved, turned)
         inverse = torch.where(gain > 1e-12, 1 / gain.clamp_min(1e-12), torch.zeros_like(gain))
@@ -257,11 +266,12 @@ class _Columns:
 
     def _length(self, inner: Tensor, change: Tensor) -> Tensor:
         """How far to go along each column's way: Newton steps on the convex loss along it."""
-        linear = self.penalty * (self.weight * inner).sum((0, 2))
-        square = self.penalty * (inner * inner).sum((0, 2))
-        length = torch.ones_like(linear)
+        linear = self.penalty * _dot(self.weight[..., :-1], inner)
+        square = self.penalty * _dot(inner, inner)
+        length, pull = torch.ones_like(linear), change * self.goal.weight
         for _ in range(NEWTON):
-            slope, bend = self.goal.along(self.margin + length[:, None] * change, change)
+            there = torch.addcmul(self.margin, length[:, None, None], change)
+            slope, bend = self.goal.along(there, change, pull)
             step = (slope + linear + length * square) / (bend + square).clamp_min(1e-20)
             length = torch.minimum(torch.maximum(length - step, length / 4), length * 4)
         return length
@@ -269,25 +279,24 @@ class _Columns:
     def _leave(self, going: Tensor) -> None:
         """Write down the columns that are done and go on with the others."""
         self._write(~going)
-        keep = going
-        self.columns, self.goal = self.columns[keep], self.goal.chosen(keep)
-        self.scale, self.weight = self.scale[:, keep], self.weight[:, keep]
-        self.bias, self.margin = self.bias[keep], self.margin[:, keep]
-        self.gradient, self.bounded = self.gradient[:, keep], self.bounded[:, keep]
-        self.pairs = [pair.chosen(keep) for pair in self.pairs]
+        self.columns, self.goal = self.columns[going], self.goal.chosen(going)
+        self.shrunk, self.weight = self.shrunk[going], self.weight[going]
+        self.margin = self.margin[going]
+        self.gradient, self.bounded = self.gradient[going], self.bounded[going]
+        self.pairs = [pair.chosen(going) for pair in self.pairs]
 
     def _write(self, which: Tensor) -> None:
-        weight, bias, margin = self.done
-        weight[:, self.columns[which]] = self.weight[:, which]
-        bias[self.columns[which]] = self.bias[which]
-        margin[:, self.columns[which]] = self.margin[:, which]
+        weight, margin = self.done
+        weight[self.columns[which]] = self.weight[which]
+        margin[self.columns[which]] = self.margin[which]
 
     def fits(self, steps: int) -> Fits:
         self._write(torch.ones_like(self.columns, dtype=torch.bool))
-        weight, bias, margin = self.done
-        return Fits(weight / self.whole_scale, bias, margin, steps)
+        weight, margin = self.done
+        own = (weight[..., :-1] * self.whole_shrunk).permute(2, 0, 1)
+        return Fits(own, weight[..., -1], margin.permute(2, 0, 1), steps)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Inner products of the columns of two [row, column, output], [column]; einsum is slower."""
-    return (one * other).sum((0, 2))
+    """Inner products of the columns of two [column, output, row], [column]; einsum is slower."""
+    return (one * other).sum((1, 2))

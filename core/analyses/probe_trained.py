@@ -68,8 +68,8 @@ def trained(
     else:  # undoes the standardising: these look at the states as they are
         scale = (1 / size)[:, None].expand(-1, labels.shape[1])
     if method == "logistic":
-        factor = bound(flat.T @ flat, float(kept.float().mean()), 1 / c)
-        fits = logistic(flat, factor, given, kept, scale, 1 / c, 2, check=check)
+        inverse = bound(flat.T @ flat, float(kept.float().mean()), 1 / c)
+        fits = logistic(flat, inverse, given, kept, scale, 1 / c, 2, check=check)
     else:
         check()
         fits = closed(_solver(method, seed), flat, given, kept, fold, scale, 2)

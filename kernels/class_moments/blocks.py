@@ -11,6 +11,7 @@ from kernels.class_moments.reference import of_cells
 from kernels.class_moments.state import Moments
 
 ROWS = 1_024
+TILES = 4  # a side; of those above the diagonal the mirror image is not worked out
 
 
 def run(moments: Moments, values: Tensor, cell: Tensor) -> None:
@@ -24,5 +25,16 @@ def run(moments: Moments, values: Tensor, cell: Tensor) -> None:
         wide = wide - mean[layer][cell]
         spread[layer] = of_cells(wide * wide, cell, len(n))
         for part in wide.float().split(ROWS):
-            scatter[layer] += part.T @ part
+            _add_products(scatter[layer], part)
     moments.take(n, mean, spread, scatter)
+
+
+def _add_products(total: Tensor, x: Tensor) -> None:
+    """Add x^T x of x [item, d] to total [d, d]."""
+    d = x.shape[1]
+    width = -(-d // TILES)
+    for start in range(0, d, width):
+        end = min(start + width, d)
+        product = x[:, start:end].T @ x[:, start:]
+        total[start:end, start:] += product
+        total[end:, start:end] += product[:, end - start :].T

@@ -7,9 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from core.analyses import probe_closed, probe_scores
-from core.analyses.depth_fits import Plan, fit
+from core.analyses.depth_fits import Plan, fit, fit_layers
 from core.analyses.probe_closed import PENALTIES, closed, eigenbasis, lda, means, ridge
 from core.analyses.probe_logistic import bound, logistic
+from core.spec.errors import Error
 
 
 def made(n: int, d: int, classes: int, seed: int = 0, strong: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -97,16 +98,45 @@ def test_columns_do_not_know_of_each_other() -> None:
     random = torch.Generator().manual_seed(1)
     columns = torch.stack([labels, torch.randint(0, 2, (120,), generator=random), labels * 0], 1)
     scale = torch.ones(10, 3)
-    factor = bound(x.T @ x, 1.0, 1.0)
-    whole = logistic(x, factor, columns, train, scale, 1.0, 2)
+    inverse = bound(x.T @ x, 1.0, 1.0)
+    whole = logistic(x, inverse, columns, train, scale, 1.0, 2)
     assert bool(torch.isfinite(whole.margin).all())
     assert whole.steps < 100
     for column in range(2):
         some = slice(column, column + 1)
-        own = logistic(x, factor, columns[:, some], train[:, some], scale[:, some], 1.0, 2)
+        own = logistic(x, inverse, columns[:, some], train[:, some], scale[:, some], 1.0, 2)
         apart = (own.margin[:, 0] - whole.margin[:, column]).abs().max()
         assert apart < 0.02 * own.margin.abs().max()
     assert bool((whole.margin[:, 2] < -3).all())
+
+
+def test_layers_side_by_side_answer_as_one_by_one() -> None:
+    before = torch.get_num_threads()
+    x, labels = made(90, 12, 2)
+    layers = torch.stack([x, x * x, x[torch.randperm(90)]])
+    told: list[int] = []
+    try:
+        torch.set_num_threads(2)
+        found = fit_layers(layers, plan(labels), "logistic", 1.0, done=told.append)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert told == [0, 1, 2]
+    for layer, one in zip(layers, found, strict=True):
+        alone = fit(layer, plan(labels), "logistic", 1.0)
+        np.testing.assert_allclose(one.held["main"], alone.held["main"], rtol=1e-3, atol=1e-3)
+
+
+def test_a_layer_that_is_not_finite_is_a_sentence_and_threads_come_back() -> None:
+    before = torch.get_num_threads()
+    x, labels = made(40, 4, 2)
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(Error, match="not finite"):
+            fit_layers([x, x / 0], plan(labels), "logistic", 1.0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("probe", ["logistic", "ridge"])
