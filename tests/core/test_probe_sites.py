@@ -92,7 +92,7 @@ def test_the_best_of_many_cells_of_noise_is_not_a_finding(
         one = run(stories, texts=lines(N), labels=labels.tolist(), parts=["head"], seed=seed)
         best = one.best("heads")
         assert best is not None
-        assert one.auc[best] > 0.58  # alone it would look like one
+        assert one.auc[best] > 0.56  # alone it would look like one
         own = np.quantile(one.control_auc[:, best], 0.95)
         assert own < one.chance("heads")
         found += int(one.beyond.sum())
