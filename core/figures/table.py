@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from core.figures import (
     attention,
     blind_spots,
+    compare,
     concept_neuron,
     core_neurons,
     depth,
@@ -75,6 +76,7 @@ from core.figures import (
     sharding,
     shared_neurons,
     sparse_probes,
+    spectrum,
     steer,
     task_spot,
     token_neurons,
@@ -90,6 +92,7 @@ from core.spec.errors import Error
 # Every module has figure(result, look, **chosen), title(result) and caption(result).
 MODULES: dict[str, ModuleType] = {
     "attention": attention,
+    "compare": compare,
     "concept_neuron": concept_neuron,
     "core_neurons": core_neurons,
     "dictionary_check": dictionary_check,
@@ -108,6 +111,7 @@ MODULES: dict[str, ModuleType] = {
     "feature_absorption": feature_absorption,
     "feature_emergence": feature_emergence,
     "sparse_probes": sparse_probes,
+    "spectrum": spectrum,
     "fit_codebook": fit_codebook,
     "feature_fires": feature_fires,
     "feature_label": feature_label,

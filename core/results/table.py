@@ -5,6 +5,7 @@ from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.blind_spots import BlindSpots
 from core.results.card import CardResult
+from core.results.compare import Compare
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
 from core.results.depth import Depth
@@ -77,6 +78,7 @@ from core.results.scale import ScaleResult
 from core.results.sharding import Sharding
 from core.results.shared_neurons import SharedNeurons
 from core.results.sparse_probes import SparseProbes
+from core.results.spectrum import Spectrum
 from core.results.steer import SteerResult
 from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
@@ -91,6 +93,7 @@ RESULTS: dict[str, type[Result]] = {
     "add_dictionary": AddDictionary,
     "attention": AttentionResult,
     "card": CardResult,
+    "compare": Compare,
     "concept_neuron": ConceptNeuron,
     "core_neurons": CoreNeurons,
     "dictionary_check": DictionaryCheck,
@@ -110,6 +113,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_absorption": FeatureAbsorption,
     "feature_emergence": FeatureEmergence,
     "sparse_probes": SparseProbes,
+    "spectrum": Spectrum,
     "fit_codebook": FitCodebook,
     "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,
