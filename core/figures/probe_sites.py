@@ -25,7 +25,7 @@ _WHAT = {"heads": ("head", "heads"), "sites": ("site", "sites")}
 
 
 def figure(result: ProbeSites, look: Look, *, view: str = "") -> go.Figure:
-    """AUC of every head (layer by head) or site (layer by kind); a ring: beyond the best of chance.
+    """AUC of every head (layer by head) or site (layer by kind); a dot: beyond the best of chance.
 
     view  "heads", "sites", or "ranked": the highest of both, with intervals and their nulls
     """
@@ -100,10 +100,19 @@ def _map(result: ProbeSites, look: Look, view: str) -> go.Figure:
     rows, columns = np.nonzero(sure)
     ring = go.Scatter(
         x=columns, y=rows, mode="markers", hoverinfo="skip", name="beyond the best of chance",
-        marker={"symbol": "circle-open", "size": 11, "color": colour("text", look)},
+        marker={"size": 8, "color": colour("background", look),
+                "line": {"color": colour("text", look), "width": 1.5}},
     )  # fmt: skip
-    small = values.size <= 256
-    shown = np.array([["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values], object)
+    shown = np.array(
+        [
+            [
+                "" if np.isnan(v) else f"{v:.2f}" if clear else f"({v:.2f})"
+                for v, clear in zip(row, clears, strict=True)
+            ]
+            for row, clears in zip(values, sure, strict=True)
+        ],
+        dtype=object,
+    )
     bar = colour_bar("held-out AUC", look)
     chance = result.chance(view)
     bar |= {
@@ -112,12 +121,14 @@ def _map(result: ProbeSites, look: Look, view: str) -> go.Figure:
     }
     cells = grid.cells(
         values.astype("float32"), scale=signed(look), limits=(0.0, 1.0), hover=hover,
-        text=shown if small and view == "sites" else None, bar=bar,
+        text=shown if view == "sites" and result.n_layers <= grid.MOST_TEXT_ROWS * 2 else None,
+        bar=bar,
     )  # fmt: skip
-    words = f"○ above {chance:.2f}, which the best of all reaches in 1 of 20 shuffles"
+    sign = "○ above" if view == "heads" else "( ) not above"
+    words = f"{sign} {chance:.2f}, which the best of all reaches in 1 of 20 shuffles"
     place: dict[str, Any] = {"xref": "paper", "yref": "paper", "xanchor": "left", "x": 0}
     return drawn(
-        [cells, ring],
+        [cells, ring] if view == "heads" else [cells],
         look,
         title=title(result),
         height=TOP + grid.rows_height(result.n_layers) + BOTTOM + 24,
