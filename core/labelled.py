@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from core.home import ASSETS, hosted
 from core.spec.concept import Concept
 from core.spec.errors import Error
 from core.spec.labelled import LabelledSet, from_plain, of_labels, short
+from core.tables import column, csv_rows, json_rows, usual_column
 
 FOLDER = ASSETS / "labelled"
 INDEX = "index.json"
@@ -171,16 +172,16 @@ def read_table(
     text, label, group: names of the columns or keys; without them the usual names are looked for
     ("text", "statement", ...; "label", ...; "group", ...). Rows keep their order.
     """
-    rows = _lines(content) if kind == "jsonl" else _csv(content)
+    rows = json_rows(content) if kind == "jsonl" else csv_rows(content)
     if not rows:
         raise Error(f"{name}: the table is empty; it needs a line of names and one line per text")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     what = "key" if kind == "jsonl" else "column"
-    texts = _column(columns, text, TEXT_NAMES, what, "texts", "text")
-    labels = _column(columns, label, LABEL_NAMES, what, "labels", "label")
-    groups = _column(columns, group, (), what, "groups", "group") if group else ""
+    texts = column(columns, text, TEXT_NAMES, what, "texts", "text")
+    labels = column(columns, label, LABEL_NAMES, what, "labels", "label")
+    groups = column(columns, group, (), what, "groups", "group") if group else ""
     if not group:
-        groups = _usual([one for one in columns if one not in (texts, labels)], GROUP_NAMES)
+        groups = usual_column([one for one in columns if one not in (texts, labels)], GROUP_NAMES)
     said = [str(row.get(texts) or "") for row in rows]
     if empty := next((number for number, one in enumerate(said, start=1) if not one.strip()), 0):
         raise Error(f"{name}: row {empty} has no {texts!r}; fill it or remove the row")
@@ -191,63 +192,6 @@ def read_table(
         groups=tuple(str(row.get(groups) or "") for row in rows) if groups else (),
         source="own file",
     )
-
-
-def _csv(content: str) -> list[Mapping[str, Any]]:
-    head = content.lstrip("\ufeff").split("\n", 1)[0]
-    mark = max(",;\t", key=head.count)
-    csv.field_size_limit(10_000_000)
-    try:
-        found = list(csv.DictReader(io.StringIO(content.lstrip("\ufeff")), delimiter=mark))
-    except csv.Error as fault:
-        raise Error(f"not a CSV table: {fault}") from None
-    for number, row in enumerate(found, start=2):
-        if None in row or any(value is None for value in row.values()):
-            wanted = len([key for key in row if key is not None])
-            raise Error(
-                f"line {number} of the table has not {wanted} cells like its first line; put "
-                'texts that hold the separator between quotes (")'
-            )
-    return list(found)
-
-
-def _lines(content: str) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            raise Error(f"line {number} is not JSON; every line is one object") from None
-        if not isinstance(row, dict):
-            raise Error(f"line {number} is no JSON object with keys and values")
-        found.append(row)
-    return found
-
-
-def _column(
-    columns: Sequence[str], asked: str, usual: Iterable[str], what: str, of: str, option: str
-) -> str:
-    if asked:
-        if asked not in columns:
-            raise Error(
-                f"no {what} {short(asked)} for the {of}; there are "
-                f"{', '.join(short(str(one)) for one in columns[:12])}"
-            )
-        return asked
-    if found := _usual(columns, usual):
-        return found
-    raise Error(
-        f"no {what} for the {of}: there are "
-        f"{', '.join(short(str(one)) for one in columns[:12])}; say which with {option}="
-    )
-
-
-def _usual(columns: Sequence[str], usual: Iterable[str]) -> str:
-    """The first usual name among the columns, in any case; "" for none."""
-    lower = {str(column).strip().lower(): column for column in reversed(columns)}
-    return next((lower[one] for one in usual if one in lower), "")
 
 
 def asked(given: Any) -> LabelledSet:
