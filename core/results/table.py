@@ -56,6 +56,7 @@ from core.results.heads import Heads
 from core.results.label_test import LabelTest
 from core.results.lens import LensResult
 from core.results.lens_depth import LensDepth
+from core.results.local_map import LocalMap
 from core.results.massive_values import MassiveValues
 from core.results.name_feature import NameFeature
 from core.results.neuron_activity import NeuronActivity
@@ -165,6 +166,7 @@ RESULTS: dict[str, type[Result]] = {
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
     "dictionaries": Dictionaries,
+    "local_map": LocalMap,
     "massive_values": MassiveValues,
     "sharding": Sharding,
     "head_consistency": HeadConsistency,
