@@ -25,6 +25,7 @@ from core.spec.concept_set import (
     short,
 )
 from core.spec.errors import Error
+from core.spec.labelled import LabelledSet
 
 FOLDER = ASSETS / "concept_sets"
 INDEX = "index.json"
@@ -131,7 +132,7 @@ def _everyday() -> ConceptSet:
     )
 
 
-def _of_labels(one: labelled.LabelledSet) -> ConceptSet:
+def _of_labels(one: LabelledSet) -> ConceptSet:
     """The classes of a labelled set as groups of texts, each read at its end."""
     groups = []
     for number, name in enumerate(one.classes):

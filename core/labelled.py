@@ -18,7 +18,7 @@ from core.home import ASSETS, hosted
 from core.spec.concept import Concept
 from core.spec.errors import Error
 from core.spec.labelled import LabelledSet, from_plain, of_labels, short
-from core.tables import column, csv_rows, json_rows, usual_column
+from core.spec.tables import column, csv_rows, json_rows, usual_column
 
 FOLDER = ASSETS / "labelled"
 INDEX = "index.json"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from core.home import home, hosted
-from core.set_text import read_text
+from core.spec.set_text import read_text
 from core.spec.concept_set import ConceptSet, Group, from_plain, plain, short
 from core.spec.errors import Error
-from core.tables import column, csv_rows, usual_column
+from core.spec.tables import column, csv_rows, usual_column
 
 SUFFIXES = (".csv", ".tsv", ".json", ".txt")
 MAX_FILE = 20_000_000  # bytes
@@ -189,9 +189,9 @@ def read_table(
         called = str(row[groups]).strip() if groups else name
         pair = (str(row[items]).strip(), str(row[targets]).strip() if targets else "")
         gathered.setdefault(called, {})[pair] = None
-        if parents and (up := str(row[parents]).strip()):
-            if above.setdefault(called, up) != up:
-                raise Error(f"{name}: {short(called)} lies below {above[called]!r} and {up!r}")
+        up = str(row[parents]).strip() if parents else ""
+        if up and above.setdefault(called, up) != up:
+            raise Error(f"{name}: {short(called)} lies below {above[called]!r} and {up!r}")
     return _of_rows(name, gathered, above, bool(targets))
 
 

@@ -30,7 +30,9 @@ PAGES = Row(
             "core.jobs",
             "core.results",
             "core.concepts",
+            "core.concept_sets",
             "core.labelled",
+            "core.own_sets",
             "core.figures",
             "core.home",
             "core.recent",
@@ -39,6 +41,7 @@ PAGES = Row(
     )
 )
 SPEC = Row(("core.spec", "core.home"))
+SETS = Row((*SPEC.may, "core.concepts", "core.labelled", "core.own_sets", "core.planted_sets"))
 JOBS = Row(
     (
         *("numpy", "psutil"),
@@ -62,7 +65,10 @@ TABLE: dict[str, Row] = {
     "core.spec": SPEC,
     "core.home": SPEC,
     "core.concepts": SPEC,
+    "core.concept_sets": SETS,
     "core.labelled": SPEC,
+    "core.own_sets": SETS,
+    "core.planted_sets": SETS,
     "core.recent": SPEC,
     "core.results": Row(("numpy", "pandas", "core.spec", "core.results")),
     "core.figures": Row(
@@ -78,7 +84,7 @@ TABLE: dict[str, Row] = {
         (
             *(*TORCH, "pandas", "scipy", "sklearn", "umap", "kernels"),
             *("core.spec", "core.home", "core.results", "core.analyses", *ENGINE),
-            *("core.concepts", "core.labelled", "core.galleries"),
+            *("core.concepts", "core.concept_sets", "core.labelled", "core.galleries"),
         )
     ),
     "core.galleries": Row(
@@ -100,7 +106,7 @@ TABLE: dict[str, Row] = {
         (
             *("numpy", "pandas", "core.spec", "core.home", "core.results", "core.jobs"),
             *("core.store", "core.status", "core.analyses", "core.concepts"),
-            *("core.labelled", *ENGINE),
+            *("core.concept_sets", "core.labelled", "core.own_sets", *ENGINE),
         ),
         late=("torch", "plotly", "tqdm", "core.figures"),
     ),

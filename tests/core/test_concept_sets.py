@@ -6,7 +6,7 @@ import pytest
 
 from core import concept_sets, own_sets, planted_sets
 from core.home import embedded
-from core.set_text import read_text
+from core.spec.set_text import read_text
 from core.spec.concept import Concept
 from core.spec.concept_set import ConceptSet, Group, plain
 from core.spec.errors import Error
@@ -20,7 +20,7 @@ def test_every_built_in_set_opens_with_the_sizes_its_entry_says():
         assert (one.name, one.kind, len(one.groups)) == (name, entry.kind, entry.n_groups)
         if entry.file or (entry.model == "" and not name.startswith(concept_sets.STATEMENTS)):
             assert one.n_items == entry.n_items
-        assert one.about and one.source and one.licence, name
+        assert all((one.about, one.source, one.licence)), name
 
 
 def test_the_index_names_every_file_and_no_other():
