@@ -62,6 +62,7 @@ from core.analyses.heads import heads
 from core.analyses.label_test import label_test
 from core.analyses.lens import lens
 from core.analyses.lens_depth import lens_depth
+from core.analyses.local_map import local_map
 from core.analyses.massive_values import massive_values
 from core.analyses.name_feature import name_feature
 from core.analyses.neuron_activity import neuron_activity
@@ -129,6 +130,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "next_tokens": Analysis(next_tokens, "What comes next: clean, clamped and controls."),
     "lens": Analysis(lens, "What each layer would say if the model stopped there."),
+    "local_map": Analysis(
+        local_map, "Which tokens contribute how much of an answer, exactly: the local linear map."
+    ),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),
     "head_effect": Analysis(
