@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from core.spec import concept as concepts
+from core.spec import concept_set as sets
 from core.spec.errors import Error
 from core.spec.floats import packed, unpacked
 from core.spec.interventions import Change, Patch, from_plain, to_plain
@@ -53,6 +54,8 @@ def to_query(work: Workspace) -> dict[str, str]:
     query |= dict(work.choices)
     if work.own:
         query["own"] = _pack(concepts.plain(work.own))
+    if work.own_set:
+        query["set"] = _pack(sets.plain(work.own_set))
     if work.tray:
         query["w"] = _pack([packed(_item_plain(item)) for item in work.tray])
     return query
@@ -83,6 +86,8 @@ def from_query(query: Mapping[str, str]) -> Workspace:
             work = work.with_choice(name, _whole_text(query[name], name))
     if query.get("own"):
         work = replace(work, own=concepts.from_plain(_unpack(query["own"])))
+    if query.get("set"):
+        work = replace(work, own_set=sets.from_plain(_unpack(query["set"])))
     if query.get("w"):
         work = replace(work, tray=_tray(_unpack(query["w"])))
     return work
@@ -116,6 +121,7 @@ def to_session(work: Workspace) -> str:
         },
         "choices": dict(work.choices),
         "own": concepts.plain(work.own) if work.own else None,
+        "own_set": sets.plain(work.own_set) if work.own_set else None,
         "seed": work.seed,
         "temperature": work.temperature,
         "new_tokens": work.new_tokens,
@@ -146,11 +152,12 @@ def from_session(text: str) -> Workspace:
         work = from_query({key: value for key, value in query.items() if key != "w"})
         tray = _tray(plain["tray"])
         own = concepts.from_plain(plain["own"]) if plain.get("own") else None
+        own_set = sets.from_plain(plain["own_set"]) if plain.get("own_set") else None
     except (KeyError, TypeError, AttributeError):
         raise Error("the session file is damaged: a field is missing or of another kind") from None
     if not models:
         raise Error("the session file names no model")
-    return replace(work, models=models, tray=tray, own=own)
+    return replace(work, models=models, tray=tray, own=own, own_set=own_set)
 
 
 def _model_text(model: ModelRef) -> str:
@@ -254,7 +261,7 @@ def _unpack(text: str) -> Any:
         plain = json.loads(raw)
     except (binascii.Error, zlib.error, ValueError, RecursionError):
         raise Error(
-            "the clamps or the concept in this link cannot be read; part of it may be missing"
+            "the clamps or the concepts in this link cannot be read; part of it may be missing"
         ) from None
     return plain
 

@@ -6,6 +6,7 @@ Widgets show it and never own it; a change makes a new `Workspace`.
 from dataclasses import dataclass, field, replace
 
 from core.spec.concept import Concept
+from core.spec.concept_set import ConceptSet
 from core.spec.errors import Error
 from core.spec.interventions import Change
 from core.spec.request import ModelRef
@@ -94,6 +95,12 @@ CHOICES: dict[str, str] = {
     "subject": "",  # the subject whose neuron is looked for and tested with noise; "": none yet
     "group": "spot",  # which group of neurons is asked for
     "grouped": "",  # how it is shown; "": the first way
+    "concepts": "embedded: kinds of things",  # the set of concepts geometry is about; "": one's own
+    "geometry": "map",  # which question is asked about it
+    "furthest": "local_map",  # which of the questions behind "more"
+    "prepare": "zscore",  # what is done to states before they are measured
+    "stands": "last",  # which state of a word counts: of its last piece, or the mean of its pieces
+    "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }
 
@@ -132,6 +139,7 @@ class Workspace:
     tray: tuple[TrayItem, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()  # of CHOICES, sorted, without what is at its default
     own: Concept | None = None  # a concept the visitor wrote
+    own_set: ConceptSet | None = None  # a set of concepts the visitor wrote or chose in a map
     seed: int = 0
     temperature: float = 0.0
     new_tokens: int = 40

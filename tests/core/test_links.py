@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.spec.concept import Concept
+from core.spec.concept_set import ConceptSet, Group
 from core.spec.errors import Error
 from core.spec.interventions import Ablate, Add, Clamp, Erase, Limit, Patch, Project, Scale
 from core.spec.links import (
@@ -29,6 +30,12 @@ from core.spec.workspace import CHOICES, MAX_CLAMPS, Selection, TrayItem, Worksp
 FLOATS = tuple(float(x) for x in np.linspace(-1, 1, 12).astype("float32"))
 DOUBLES = tuple(n / 10 for n in range(12))
 FULL = Workspace(
+    own_set=ConceptSet(
+        "<i>",
+        "categories",
+        (Group("bird ☃", ("robin", 'a "b"'), parent="animal"), Group("animal")),
+        ("I see {}",),
+    ),
     own=Concept("<b>", ("a ☃", 'b "c"'), ("d", "e"), paired=True, about="x"),
     models=(ModelRef("embedded"), ModelRef("/models/a b", "step 10", "float16")),
     prompt='She said: "a & b = <b>c</b>" – ünïcode ☃\n\tnext?',
