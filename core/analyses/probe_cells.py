@@ -135,3 +135,17 @@ def beyond(values: np.ndarray, most: np.ndarray) -> np.ndarray:
     reach = (most[:, None] >= values[None]).sum(axis=0)
     found: np.ndarray = np.where(np.isfinite(values), (1 + reach) / (1 + len(most)), np.nan)
     return found
+
+
+def chosen_elsewhere(folds: np.ndarray) -> np.ndarray:
+    """Score [set] of the place that is best on all other folds, mean over folds.
+
+    folds [fold, set, place]; what choosing among many places adds by luck is not in it.
+    """
+    n_folds, n_sets, _ = folds.shape
+    picked = np.full((n_folds, n_sets), np.nan)
+    for fold in range(n_folds):
+        others = mean(np.delete(folds, fold, axis=0))  # [set, place]
+        best = np.where(np.isfinite(others), others, -1).argmax(axis=1)
+        picked[fold] = folds[fold, np.arange(n_sets), best]
+    return mean(picked)

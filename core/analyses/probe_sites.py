@@ -144,20 +144,6 @@ def _laid_out(
     }
 
 
-def chosen_elsewhere(folds: np.ndarray) -> np.ndarray:
-    """AUC [set] of the cell that is best on all other folds, mean over folds.
-
-    folds [fold, set, cell]; what choosing among many cells adds by luck is not in it.
-    """
-    n_folds, n_sets, _ = folds.shape
-    picked = np.full((n_folds, n_sets), np.nan)
-    for fold in range(n_folds):
-        others = cells.mean(np.delete(folds, fold, axis=0))  # [set, cell]
-        best = np.where(np.isfinite(others), others, -1).argmax(axis=1)
-        picked[fold] = folds[fold, np.arange(n_sets), best]
-    return cells.mean(picked)
-
-
 def _result(
     loaded: Loaded,
     one: Sides,
@@ -180,7 +166,7 @@ def _result(
         if here.any():
             most[row] = np.nanmax(found["control_auc"][:, here], axis=1)
             p[here] = cells.beyond(found["auc"][here], most[row])
-            nested[row] = chosen_elsewhere(folds[:, :, here])
+            nested[row] = cells.chosen_elsewhere(folds[:, :, here])
     _, words = floors(one.given.texts, one.read.types, one.label, one.fold, 2)
     return ProbeSites(
         request={},
