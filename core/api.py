@@ -8,14 +8,16 @@ Every function may be called from any thread. What cannot be done raises `api.Er
 sentence that says what to do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core import concept_sets as _sets
 from core import concepts as _concepts
+from core import own_sets as _own
 from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
 from core.dictionaries import shelf as _shelf
@@ -33,7 +35,7 @@ from core.results.base import Result, read_parts
 from core.results.table import result_class
 from core.spec import links
 from core.spec.concept import Concept
-from core.spec.concept import plain as _plain
+from core.spec.concept_set import ConceptSet, told
 from core.spec.errors import Error
 from core.spec.interventions import (
     Ablate,
@@ -59,6 +61,7 @@ __all__ = [
     "Add",
     "Clamp",
     "Concept",
+    "ConceptSet",
     "Dictionary",
     "Erase",
     "Error",
@@ -70,6 +73,8 @@ __all__ = [
     "add_dictionary",
     "analyses",
     "concept",
+    "concept_set",
+    "concept_sets",
     "concepts",
     "dictionary",
     "everywhere",
@@ -82,8 +87,10 @@ __all__ = [
     "load",
     "logits",
     "open_result",
+    "read_concept_set",
     "remove_dictionary",
     "run",
+    "save_concept_set",
     "save_dictionary",
     "tokens",
     "trace",
@@ -195,6 +202,43 @@ def concept(
     return Concept(name, tuple(positive), tuple(negative), paired=paired)
 
 
+def concept_sets() -> dict[str, str]:
+    """Every set of concepts by name, built in and saved, with one sentence on what it holds."""
+    return _sets.listed()
+
+
+def concept_set(
+    name: str,
+    groups: Mapping[str, Sequence[Any]] | Sequence[Any] = (),
+    *,
+    kind: str = "",
+    contexts: Sequence[str] = (),
+) -> ConceptSet:
+    """A set of concepts: the one of this name, or one of your own.
+
+    groups    words; or {group: its words}; or (first, second) pairs; or {group: its pairs}
+    kind      "categories", "pairs", "cycle" or "line"; "" takes pairs for pairs and words for
+              categories
+    contexts  texts that end with {}, the place of the word
+    """
+    return _sets.of_groups(name, groups, kind, contexts) if groups else _sets.named(name)
+
+
+def read_concept_set(path: str | Path, *, name: str = "", **columns: str) -> ConceptSet:
+    """A set from a .csv, .tsv, .txt or .json file; see docs/concept_sets.md.
+
+    `columns` name the columns of a table: item=, target=, group=, parent=.
+    """
+    return _own.read_file(path, name=name, **columns)
+
+
+def save_concept_set(one: ConceptSet, path: str | Path | None = None) -> "Path | _own.Version":
+    """Keep a version of a set under its name, so that later sessions find it; or, with a path,
+    write it as .json or .csv.
+    """
+    return _sets.save(one) if path is None else _own.write(one, Path(path))
+
+
 def dictionary(path_or_name: str | Path, m: Loaded, **reading: Any) -> Dictionary:
     """A sparse dictionary of this model: one it has, by name, or any published format, by path.
 
@@ -261,10 +305,7 @@ def run(name: str, m: Loaded, /, **options: Any) -> Result:
     if "interventions" in options:
         options["interventions"] = listed(options["interventions"])
     method.check(name, set(options))
-    options = {
-        key: _plain(value) if isinstance(value, Concept) else value
-        for key, value in options.items()
-    }
+    options = {key: told(value) for key, value in options.items()}
     if "other" in options:
         options["other"] = _other(options["other"])
     with fitting_threads(m), _Bar(name) as bar:

@@ -4,8 +4,9 @@ Standard library only, so that pages can list them.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -142,6 +143,33 @@ def _of_labels(one: LabelledSet) -> ConceptSet:
         STATEMENTS + one.name, "categories", tuple(groups), (SLOT,), one.model, one.about,
         one.source, one.licence,
     )  # fmt: skip
+
+
+def listed() -> dict[str, str]:
+    """Every set by name, built in and saved, with one sentence on what it holds."""
+    found = {name: one.about for name, one in built_in().items()}
+    versions = Counter(one.name for one in own_sets.versions())
+    return found | {name: f"saved, version {n}" for name, n in versions.items()}
+
+
+def of_groups(
+    name: str,
+    groups: Mapping[str, Sequence[Any]] | Sequence[Any],
+    kind: str = "",
+    contexts: Sequence[str] = (),
+) -> ConceptSet:
+    """A set of words or pairs, in one group or in several by name.
+
+    kind  "" takes pairs for pairs and words for categories
+    """
+    table = groups if isinstance(groups, Mapping) else {name: groups}
+    made = tuple(
+        replace(group, name=called)
+        for called, items in table.items()
+        for group in asked(list(items)).groups
+    )
+    usual = "pairs" if all(group.targets for group in made) else "categories"
+    return ConceptSet(name, kind or usual, made, tuple(contexts))
 
 
 def save(one: ConceptSet) -> own_sets.Version:

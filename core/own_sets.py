@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from core.home import home, hosted
-from core.spec.set_text import read_text
 from core.spec.concept_set import ConceptSet, Group, from_plain, plain, short
 from core.spec.errors import Error
+from core.spec.set_text import read_text
 from core.spec.tables import column, csv_rows, usual_column
 
 SUFFIXES = (".csv", ".tsv", ".json", ".txt")
@@ -117,6 +117,17 @@ def opened(which: str) -> ConceptSet:
 def exported(one: ConceptSet) -> str:
     """The set as JSON that `imported` reads back."""
     return json.dumps(plain(one), ensure_ascii=False, indent=1) + "\n"
+
+
+def write(one: ConceptSet, path: Path) -> Path:
+    """The set as a .csv or .json file at this place; what is there is replaced."""
+    kind = path.suffix.lower()
+    if hosted():
+        raise Error("this server writes no files; download the set instead")
+    if kind not in (".csv", ".json"):
+        raise Error(f"a set is written as .csv or .json, not {short(path.name)}")
+    path.write_text(as_csv(one) if kind == ".csv" else exported(one), encoding="utf-8")
+    return path
 
 
 def imported(content: str) -> ConceptSet:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.spec.concept import Concept
+from core.spec.concept import plain as plain_concept
 from core.spec.errors import Error
 
 KINDS = ("categories", "pairs", "cycle", "line")
@@ -265,3 +266,14 @@ def of_concept(concept: Concept) -> ConceptSet:
 def of_words(name: str, words: Sequence[str], kind: str = "categories") -> ConceptSet:
     """One group of words; in order, where kind is "cycle" or "line"."""
     return ConceptSet(name, kind, (Group(name, tuple(words)),))
+
+
+def told(value: Any) -> Any:
+    """An option as plain data: concepts and sets of them, alone or in a list, by their fields."""
+    if isinstance(value, Concept):
+        return plain_concept(value)
+    if isinstance(value, ConceptSet):
+        return plain(value)
+    if isinstance(value, list | tuple) and any(isinstance(x, Concept | ConceptSet) for x in value):
+        return [told(one) for one in value]
+    return value

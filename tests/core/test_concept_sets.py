@@ -242,3 +242,21 @@ def test_exports_read_back(own_home, tmp_path):
 def test_json_that_is_no_set_is_refused_in_a_sentence(content):
     with pytest.raises(Error):
         own_sets.imported(content)
+
+
+def test_a_notebook_makes_lists_reads_and_writes_sets(own_home, tmp_path):
+    from core import api
+
+    kinds = api.concept_set("kinds", {"cat": ["lion", "tiger"], "dog": ["wolf", "fox"]})
+    assert kinds.group("dog").items == ("wolf", "fox")
+    pairs = api.concept_set("up", [("big", "small"), ("hot", "cold")])
+    assert pairs.kind == "pairs"
+    assert api.concept_set("steps", ["one", "two", "three"], kind="line").kind == "line"
+    for name in ("kinds.json", "kinds.csv"):
+        path = api.save_concept_set(kinds, tmp_path / name)
+        assert api.read_concept_set(path).group("cat") == kinds.group("cat")
+    api.save_concept_set(kinds)
+    assert api.concept_set("kinds") == kinds
+    assert api.concept_sets()["kinds"] == "saved, version 1"
+    with pytest.raises(Error, match="written as"):
+        api.save_concept_set(kinds, tmp_path / "kinds.xlsx")
