@@ -100,6 +100,7 @@ CHOICES: dict[str, str] = {
     "furthest": "local_map",  # which of the questions behind "more"
     "prepare": "zscore",  # what is done to states before they are measured
     "stands": "last",  # which state of a word counts: of its last piece, or the mean of its pieces
+    "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }

@@ -21,6 +21,7 @@ MENU: tuple[Entry, ...] = (
     Entry("pages/neurons.py", "neurons", "Neurons", ":material/scatter_plot:"),
     Entry("pages/heads.py", "heads", "Heads", ":material/visibility:"),
     Entry("pages/features.py", "features", "Features", ":material/apps:"),
+    Entry("pages/geometry.py", "geometry", "Geometry", ":material/bubble_chart:"),
     Entry("pages/depth.py", "depth", "Depth", ":material/layers:"),
     Entry("pages/directions.py", "directions", "Directions", ":material/explore:"),
     Entry("pages/steer.py", "steer", "Steer", ":material/tune:"),

@@ -1,0 +1,62 @@
+"""The questions the geometry page answers: one row each, with the sets of concepts that fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.spec.request import ModelRef
+from pages.shared import state
+from pages.shared.sections import concept_set, geometry_spectrum
+from pages.shared.sections.concept_set import Chosen
+from pages.shared.sections.view import Patience
+
+MORE = "more"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: its name on the switch, the kinds of sets it takes, and what draws it.
+
+    kinds  () for a question that is not about a set of concepts; then `draw(model, patience)`
+    """
+
+    title: str
+    kinds: tuple[str, ...]
+    draw: Callable[..., None]
+    more: bool = False
+
+
+QUESTIONS: dict[str, Question] = {
+    "dimensions": Question("Dimensions", (), geometry_spectrum.draw),
+}
+
+
+def choose() -> str:
+    """The question that is chosen, on two lines of buttons: the usual ones, and more."""
+    first = {name: one.title for name, one in QUESTIONS.items() if not one.more}
+    others = {name: one.title for name, one in QUESTIONS.items() if one.more}
+    if others:
+        first[MORE] = "More"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = state.chosen(
+            st.segmented_control, "Question", list(first), name="geometry",
+            format_func=first.__getitem__, label_visibility="collapsed",
+        )  # fmt: skip
+        if name == MORE:
+            name = state.chosen(
+                st.selectbox, "More questions", list(others), name="furthest",
+                format_func=others.__getitem__, label_visibility="collapsed", width=330,
+            )  # fmt: skip
+    return name if name in QUESTIONS else next(iter(QUESTIONS))
+
+
+def draw(name: str, model: ModelRef, patience: Patience) -> None:
+    """The set of concepts where the question is about one, then its answer."""
+    question = QUESTIONS[name]
+    if not question.kinds:
+        question.draw(model, patience)
+        return
+    given: Chosen | None = concept_set.draw(model, question.kinds)
+    if given is not None:
+        question.draw(model, given, patience)
