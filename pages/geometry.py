@@ -1,8 +1,8 @@
-"""Geometry: where concepts lie, which contrasts are directions, what is a circle, how it is by chance."""
+"""Geometry: where concepts lie, which contrasts are directions, what is a circle, and by chance."""
 
 import streamlit as st
 
-from pages.shared import pickers, state
+from pages.shared import pickers
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import geometry_questions
