@@ -20,7 +20,7 @@ from core.models.loaded import Loaded
 from core.results.depth import Depth
 from core.results.depth_summary import NAMES, paper_points, summary
 from core.spec.errors import Error
-from core.spec.labelled import LabelledSet
+from core.spec.labelled import LabelledSet, copies
 
 SHUFFLES, TASKS = 20, 5
 SPLITS = ("groups", "random")
@@ -62,8 +62,8 @@ def depth(
     split     "groups" keeps groups whole where there are any, "random" does as if there were none
 
     After "Exploring Concept Depth" (Jin et al. 2024); control task and selectivity after Hewitt
-    and Liang 2019. Folds are stratified, and keep groups whole where they are given; then random
-    folds stand beside them.
+    and Liang 2019. Folds are stratified, keep copies of a text together, and groups whole where
+    they are given; then random folds stand beside them.
     """
     if probe not in PROBES:
         raise Error(f"no probe {probe[:40]!r}; there are {', '.join(PROBES)}")
@@ -104,10 +104,11 @@ def _material(
 ) -> _Material:
     one = read(loaded, given, position, too_long)
     label = np.array(given.labels)
-    grouped = bool(given.groups)
-    group = group_numbers(given) if grouped else np.arange(len(label))
-    fold = splits.folds(label, group if grouped else None, folds, seed, given.classes)
-    notes = [*one.notes, *_copies(given, fold, grouped)]
+    grouped, said = bool(given.groups), copies(given)
+    group = group_numbers(given)
+    whole = group if grouped or said else None  # what no split may tear
+    fold = splits.folds(label, whole, folds, seed, given.classes)
+    notes = [*one.notes, *said]
     if int(fold.max()) + 1 < folds:
         notes.append(f"{fold.max() + 1} groups make as many folds, not {folds}")
     rng = np.random.default_rng(seed)
@@ -118,7 +119,7 @@ def _material(
         least = np.bincount(label).min()
         plan.splits["random"] = splits.folds(label, None, min(folds, least), seed, given.classes)
         plan.sets["random"] = (label[:, None], "random")
-    shuffled = splits.shuffled(label, fold, group if grouped else None, SHUFFLES, rng)
+    shuffled = splits.shuffled(label, fold, whole, SHUFFLES, rng)
     plan.sets["shuffled"] = (shuffled, "held")
     types, kind = _types(one, group if grouped else None)
     tasks = None if types is None else splits.control_tasks(label, types, TASKS, rng)
@@ -130,24 +131,6 @@ def _material(
         kind = ""
         notes.append("no control task: there are no words or tokens of several kinds to relabel")
     return _Material(one, len(given.classes), label, group, grouped, fold, types, kind, plan, notes)
-
-
-def _copies(given: LabelledSet, fold: np.ndarray, grouped: bool) -> list[str]:
-    """What is to be said about texts that stand more than once."""
-    places: dict[str, set[int]] = {}
-    for text, number in zip(given.texts, fold.tolist(), strict=True):
-        places.setdefault(text, set()).add(number)
-    copies = len(given.texts) - len(places)
-    if not copies:
-        return []
-    words = f"{copies:,} text{' is a copy' if copies == 1 else 's are copies'} of another"
-    torn = sum(len(numbers) > 1 for numbers in places.values())
-    if grouped or not torn:
-        return [f"{words}; no copies lie in different folds"]
-    return [
-        f"{words}, and {torn:,} text{'' if torn == 1 else 's'} lie in several folds, so the probe "
-        "is asked about texts it was trained on; remove them, or give groups="
-    ]
 
 
 def _types(one: Read, group: np.ndarray | None) -> tuple[np.ndarray | None, str]:

@@ -19,7 +19,7 @@ NEWTON = 2  # steps of the search along a way
 MOST = 200  # steps; some ten are usual
 # Predicted gain, as a share of what is minimised, below which a column is done. Of few items a
 # single one is a large share of an accuracy, so they are fitted the more closely.
-TOLERANCE, OF_ITEMS, LEAST = 2e-4, 1_500, 2e-7
+TOLERANCE, OF_ITEMS, LEAST = 7e-5, 1_500, 7e-8
 BOUND = 0.25  # the largest p (1 - p)
 _JITTER = 1e-6
 _SURE = 1 - 1e-6

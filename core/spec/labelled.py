@@ -212,15 +212,20 @@ def together(one: LabelledSet) -> tuple[int, ...]:
     return tuple(numbers[key] for key in roots)
 
 
+def copies(one: LabelledSet) -> tuple[str, ...]:
+    """What is to be said about texts that stand more than once: one sentence or none."""
+    n = len(one.texts) - len(set(one.texts))
+    if not n:
+        return ()
+    return (
+        f"{n:,} text{' is a copy' if n == 1 else 's are copies'} of another; copies stay on one "
+        "side of every split",
+    )
+
+
 def remarks(one: LabelledSet) -> tuple[str, ...]:
     """What a reader of its scores should know: sentences about copies, groups and balance."""
-    found = []
-    copies = len(one.texts) - len(set(one.texts))
-    if copies:
-        found.append(
-            f"{copies:,} text{' is a copy' if copies == 1 else 's are copies'} of another; copies "
-            "stay on one side of every split"
-        )
+    found = list(copies(one))
     classes: dict[str, set[int]] = {}
     for text, label in zip(one.texts, one.labels, strict=True):
         classes.setdefault(text, set()).add(label)

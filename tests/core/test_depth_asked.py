@@ -18,14 +18,16 @@ from tests.families.recipes import FAMILIES
 # --- what is asked about --------------------------------------------------------------------
 
 
-def test_copies_in_several_folds_are_said(stories: Loaded) -> None:
+def test_copies_of_a_text_stay_together_and_it_is_said(stories: Loaded) -> None:
     texts = [*lines(60), *lines(20)]
     labels = [*halves(60).tolist(), *halves(60)[:20].tolist()]
     found = ask(stories, texts=texts, labels=labels)
     (note,) = [each for each in found.notes if "copies" in each]
-    assert note.startswith("20 texts are copies of another, and ")
-    assert "lie in several folds" in note
+    assert note == "20 texts are copies of another; copies stay on one side of every split"
     assert note in caption(found)
+    assert all(found.fold[n] == found.fold[60 + n] for n in range(20))
+    assert found.n_groups == 60
+    assert not found.grouped
     grouped = ask(stories, texts=texts, labels=labels, groups=[f"g{n}" for n in range(80)])
     assert all(len(set(grouped.fold[[n, 60 + n]])) == 1 for n in range(20))
 
