@@ -11,6 +11,8 @@ from core.analyses.add_dictionary import add_dictionary
 from core.analyses.attention import attention
 from core.analyses.blind_spots import blind_spots
 from core.analyses.card import card
+from core.analyses.categories import categories
+from core.analyses.circle import circle
 from core.analyses.compare import compare
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.core_neurons import core_neurons
@@ -360,8 +362,16 @@ ANALYSES: dict[str, Analysis] = {
     "compare": Analysis(
         compare, "Two models layer by layer: do they arrange the same texts alike?"
     ),
+    "categories": Analysis(
+        categories,
+        "Are categories vectors, do sub-categories branch off from them, do siblings form a simplex?",
+    ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2
+    ),
+    "circle": Analysis(
+        circle,
+        "Do classes lie on a circle or a line in their order, at which depth, beyond chance?",
     ),
 }
 

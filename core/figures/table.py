@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from core.figures import (
     attention,
     blind_spots,
+    categories,
+    circle,
     compare,
     concept_neuron,
     core_neurons,
@@ -98,6 +100,7 @@ MODULES: dict[str, ModuleType] = {
     "core_neurons": core_neurons,
     "dictionary_check": dictionary_check,
     "blind_spots": blind_spots,
+    "categories": categories,
     "dictionary_compare": dictionary_compare,
     "entity_features": entity_features,
     "dictionary_report": dictionary_report,
@@ -171,6 +174,7 @@ MODULES: dict[str, ModuleType] = {
     "token_neurons": token_neurons,
     "train_dictionary": train_dictionary,
     "unit_effect": unit_effect,
+    "circle": circle,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

@@ -5,6 +5,8 @@ from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.blind_spots import BlindSpots
 from core.results.card import CardResult
+from core.results.categories import Categories
+from core.results.circle import Circle
 from core.results.compare import Compare
 from core.results.concept_neuron import ConceptNeuron
 from core.results.core_neurons import CoreNeurons
@@ -99,6 +101,7 @@ RESULTS: dict[str, type[Result]] = {
     "core_neurons": CoreNeurons,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
+    "categories": Categories,
     "dictionary_compare": DictionaryCompare,
     "entity_features": EntityFeatures,
     "dictionary_report": DictionaryReport,
@@ -178,6 +181,7 @@ RESULTS: dict[str, type[Result]] = {
     "train_dictionary": TrainDictionary,
     "unit_effect": UnitEffect,
     "unit_values": UnitValues,
+    "circle": Circle,
 }
 
 
