@@ -66,6 +66,7 @@ from core.analyses.lens import lens
 from core.analyses.lens_depth import lens_depth
 from core.analyses.local_map import local_map
 from core.analyses.massive_values import massive_values
+from core.analyses.minimal_pairs import minimal_pairs
 from core.analyses.name_feature import name_feature
 from core.analyses.neuron_activity import neuron_activity
 from core.analyses.neuron_card import neuron_card
@@ -342,6 +343,10 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "probe_family": Analysis(
         probe_family, "Which linear probe reads a concept at each layer, and where each points."
+    ),
+    "minimal_pairs": Analysis(
+        minimal_pairs,
+        "Does the model prefer the right text of a pair, and from which layer on is it read?",
     ),
     "probe_sites": Analysis(
         probe_sites,

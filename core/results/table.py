@@ -60,6 +60,7 @@ from core.results.lens import LensResult
 from core.results.lens_depth import LensDepth
 from core.results.local_map import LocalMap
 from core.results.massive_values import MassiveValues
+from core.results.minimal_pairs import MinimalPairs
 from core.results.name_feature import NameFeature
 from core.results.neuron_activity import NeuronActivity
 from core.results.neuron_card import NeuronCard
@@ -164,6 +165,7 @@ RESULTS: dict[str, type[Result]] = {
     "unlabelled_probe": UnlabelledProbe,
     "probe_family": ProbeFamily,
     "probe_sites": ProbeSites,
+    "minimal_pairs": MinimalPairs,
     "transfer": Transfer,
     "remove": RemoveResult,
     "retrieval": Retrieval,
