@@ -14,7 +14,9 @@ from core.analyses.card import card
 from core.analyses.categories import categories
 from core.analyses.circle import circle
 from core.analyses.compare import compare
+from core.analyses.concept_directions import concept_directions
 from core.analyses.concept_neuron import concept_neuron
+from core.analyses.concept_push import concept_push
 from core.analyses.core_neurons import core_neurons
 from core.analyses.depth import depth
 from core.analyses.dictionaries import dictionaries
@@ -370,6 +372,12 @@ ANALYSES: dict[str, Analysis] = {
     "categories": Analysis(
         categories,
         "Are categories vectors, do sub-categories branch off from them, do siblings form a simplex?",
+    ),
+    "concept_directions": Analysis(
+        concept_directions, "Which contrasts of words are directions, and which go together."
+    ),
+    "concept_push": Analysis(
+        concept_push, "A contrast pushed by so many nats: next tokens, and all other contrasts."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

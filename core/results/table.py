@@ -8,7 +8,9 @@ from core.results.card import CardResult
 from core.results.categories import Categories
 from core.results.circle import Circle
 from core.results.compare import Compare
+from core.results.concept_directions import ConceptDirections
 from core.results.concept_neuron import ConceptNeuron
+from core.results.concept_push import ConceptPush
 from core.results.core_neurons import CoreNeurons
 from core.results.depth import Depth
 from core.results.dictionaries import Dictionaries
@@ -100,6 +102,8 @@ RESULTS: dict[str, type[Result]] = {
     "compare": Compare,
     "concept_neuron": ConceptNeuron,
     "core_neurons": CoreNeurons,
+    "concept_directions": ConceptDirections,
+    "concept_push": ConceptPush,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
     "categories": Categories,
