@@ -68,6 +68,7 @@ from core.analyses.lens import lens
 from core.analyses.lens_depth import lens_depth
 from core.analyses.local_map import local_map
 from core.analyses.massive_values import massive_values
+from core.analyses.match import match
 from core.analyses.minimal_pairs import minimal_pairs
 from core.analyses.name_feature import name_feature
 from core.analyses.neuron_activity import neuron_activity
@@ -378,6 +379,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "concept_push": Analysis(
         concept_push, "A contrast pushed by so many nats: next tokens, and all other contrasts."
+    ),
+    "match": Analysis(
+        match, "Which neuron, head or feature of another model corresponds to each of this one."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

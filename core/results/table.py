@@ -62,6 +62,7 @@ from core.results.lens import LensResult
 from core.results.lens_depth import LensDepth
 from core.results.local_map import LocalMap
 from core.results.massive_values import MassiveValues
+from core.results.match import Match
 from core.results.minimal_pairs import MinimalPairs
 from core.results.name_feature import NameFeature
 from core.results.neuron_activity import NeuronActivity
@@ -176,6 +177,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_overlap": HeadOverlap,
     "dictionaries": Dictionaries,
     "local_map": LocalMap,
+    "match": Match,
     "massive_values": MassiveValues,
     "sharding": Sharding,
     "head_consistency": HeadConsistency,
