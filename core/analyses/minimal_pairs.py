@@ -1,7 +1,7 @@
 """Does the model prefer the right member of a pair, and from which layer on is it readable?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def minimal_pairs(
     groups: Sequence[str] | None = None,
     kinds: Sequence[str] | None = None,
     prompt: str | None = None,
-    answers: Sequence[str] = ("true", "false"),
+    answers: Sequence[str] | None = None,
     position: str = "last",
     folds: int = 5,
     shuffles: int = SHUFFLES,
@@ -110,24 +110,21 @@ def _asked(
     groups: Sequence[str] | None,
     kinds: Sequence[str] | None,
     prompt: str | None,
-    answers: Sequence[str],
+    answers: Sequence[str] | None,
 ) -> PairSet:
     if bool(pairs) == bool(len(good) or len(bad)):
         raise Error("say which minimal pairs: pairs= one of the built-in sets, or good= and bad=")
-    if isinstance(answers, str) or len(answers) != 2 or not all(answers):
+    if answers is not None and (isinstance(answers, str) or len(answers) != 2 or not all(answers)):
         raise Error("answers= are two words, what is said of a good and of a bad text")
-    if not pairs:
+    if pairs:
+        one = named(pairs)
+    else:
         names = tuple(str(one) for one in groups or ())
         own = tuple(str(one) for one in kinds or ())
-        both = (str(answers[0]), str(answers[1]))
-        return PairSet("own pairs", tuple(good), tuple(bad), names, own, prompt or "", both)
-    one = named(pairs)
-    if prompt is None:
-        return one
-    both = (str(answers[0]), str(answers[1]))
-    return PairSet(
-        one.name, one.good, one.bad, one.groups, one.kinds, prompt, both, about=one.about
-    )
+        one = PairSet("own pairs", tuple(good), tuple(bad), names, own)
+    if prompt is not None:
+        one = replace(one, prompt=prompt)
+    return one if answers is None else replace(one, answers=(str(answers[0]), str(answers[1])))
 
 
 @dataclass(frozen=True)

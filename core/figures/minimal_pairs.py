@@ -53,8 +53,8 @@ def caption(result: MinimalPairs) -> str:
     parts = [
         f"ridge probes of the state at {result.position}; {count(result.n_groups, 'group')} held "
         f"out in {result.n_folds} folds; control: good and bad exchanged in pairs "
-        f"{result.n_shuffles} times, the best layer reaches {_share(result.most)} in 1 of 20; words "
-        f"alone {_share(result.words_chosen)}; the good text is the shorter one in "
+        f"{result.n_shuffles} times, the best layer reaches {_share(result.most)} in 1 of 20; "
+        f"words alone {_share(result.words_chosen)}; the good text is the shorter one in "
         f"{_share(result.shorter)}"
     ]
     points = result.points
