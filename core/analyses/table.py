@@ -46,6 +46,8 @@ from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
 from core.analyses.fit_codebook import fit_codebook
 from core.analyses.gallery import gallery
+from core.analyses.geometry import geometry
+from core.analyses.graph_tracing import graph_tracing
 from core.analyses.guide import guide
 from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
@@ -69,6 +71,7 @@ from core.analyses.lens_depth import lens_depth
 from core.analyses.local_map import local_map
 from core.analyses.massive_values import massive_values
 from core.analyses.match import match
+from core.analyses.meaning_control import meaning_control
 from core.analyses.minimal_pairs import minimal_pairs
 from core.analyses.name_feature import name_feature
 from core.analyses.neuron_activity import neuron_activity
@@ -83,6 +86,7 @@ from core.analyses.neuron_search import neuron_search
 from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
+from core.analyses.probe_controls import probe_controls
 from core.analyses.probe_family import probe_family
 from core.analyses.probe_sites import probe_sites
 from core.analyses.remove import remove
@@ -138,6 +142,9 @@ ANALYSES: dict[str, Analysis] = {
     "lens": Analysis(lens, "What each layer would say if the model stopped there."),
     "local_map": Analysis(
         local_map, "Which tokens contribute how much of an answer, exactly: the local linear map."
+    ),
+    "graph_tracing": Analysis(
+        graph_tracing, "Does a walk on a graph re-arrange its words? Beside averaging and chance."
     ),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),
@@ -242,7 +249,9 @@ ANALYSES: dict[str, Analysis] = {
         feature_concept, "Which features carry a concept, beside probes and beyond chance."
     ),
     "feature_map": Analysis(
-        feature_map, "All features laid out by what they write, and how far to trust the picture."
+        feature_map,
+        "All features laid out by what they write, and how far to trust the picture.",
+        version=2,
     ),
     "feature_neighbours": Analysis(
         feature_neighbours,
@@ -351,6 +360,14 @@ ANALYSES: dict[str, Analysis] = {
         minimal_pairs,
         "Does the model prefer the right text of a pair, and from which layer on is it read?",
     ),
+    "probe_controls": Analysis(
+        probe_controls,
+        "Is it the model or the probe? How many texts, bits and dimensions reading a concept takes.",
+    ),
+    "meaning_control": Analysis(
+        meaning_control,
+        "Is a meaning in the states or made by the probe? The words given other meanings.",
+    ),
     "probe_sites": Analysis(
         probe_sites,
         "Which heads and sites carry a concept: a probe at each, beside the best of chance.",
@@ -382,6 +399,10 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "match": Analysis(
         match, "Which neuron, head or feature of another model corresponds to each of this one."
+    ),
+    "geometry": Analysis(
+        geometry,
+        "Concepts as vectors at one layer: cosines beside chance, and their items in few axes.",
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -40,6 +40,8 @@ from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
 from core.results.fit_codebook import FitCodebook
 from core.results.gallery import Gallery
+from core.results.geometry import Geometry
+from core.results.graph_tracing import GraphTracing
 from core.results.guide import GuideResult
 from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
@@ -63,6 +65,7 @@ from core.results.lens_depth import LensDepth
 from core.results.local_map import LocalMap
 from core.results.massive_values import MassiveValues
 from core.results.match import Match
+from core.results.meaning_control import MeaningControl
 from core.results.minimal_pairs import MinimalPairs
 from core.results.name_feature import NameFeature
 from core.results.neuron_activity import NeuronActivity
@@ -77,6 +80,7 @@ from core.results.neuron_search import NeuronSearch
 from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
+from core.results.probe_controls import ProbeControls
 from core.results.probe_family import ProbeFamily
 from core.results.probe_sites import ProbeSites
 from core.results.remove import RemoveResult
@@ -129,6 +133,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_label": FeatureLabel,
     "feature_neighbours": FeatureNeighbours,
     "gallery": Gallery,
+    "geometry": Geometry,
     "feature_list": FeatureList,
     "feature_attribution": FeatureAttribution,
     "feature_geometry": FeatureGeometry,
@@ -169,13 +174,16 @@ RESULTS: dict[str, type[Result]] = {
     "lens_depth": LensDepth,
     "unlabelled_probe": UnlabelledProbe,
     "probe_family": ProbeFamily,
+    "probe_controls": ProbeControls,
     "probe_sites": ProbeSites,
+    "meaning_control": MeaningControl,
     "minimal_pairs": MinimalPairs,
     "transfer": Transfer,
     "remove": RemoveResult,
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
     "dictionaries": Dictionaries,
+    "graph_tracing": GraphTracing,
     "local_map": LocalMap,
     "match": Match,
     "massive_values": MassiveValues,
