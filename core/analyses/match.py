@@ -297,7 +297,7 @@ def _result(
     listed = np.argsort(-strength, kind="stable")[:LISTED]
     layer_there = here.where // two.n_units
     flow = np.zeros((len(one.sites), len(two.sites)))
-    np.add.at(flow, (np.arange(one.n) // one.n_units, layer_there), 1 / one.n_units)
+    np.add.at(flow, (np.arange(one.n) // one.n_units, layer_there), 1)
     by_layer = (len(one.sites), one.n_units)
     asked = getattr(rows, "asked", None)
     none = np.zeros(0, dtype=np.int64)
@@ -332,7 +332,7 @@ def _result(
         control_index=found["index"][1],
         back_likeness=back.best,
         back_partner=back.where,
-        flow=flow,
+        flow=flow / one.n_units,
         mean_likeness=likeness.reshape(by_layer).mean(axis=1),
         mean_control=control.reshape(by_layer).mean(axis=1),
         item_text=none if asked is None else asked.text,

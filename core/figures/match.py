@@ -197,7 +197,8 @@ def caption(result: Match) -> str:
     """The control and the sample, in words."""
     parts = [
         f"by {_measure(result)}; control, the best among random mixtures of the other's "
-        f"{result.unit}s: mean {number(result.control.mean())}, threshold {number(result.threshold)}"
+        f"{result.unit}s: mean {number(result.control.mean())}, 95 % below "
+        f"{number(result.threshold)}"
     ]
     if np.isfinite(result.shuffled).any():
         parts.append(f"tokens in random order: mean {number(result.shuffled.mean())}")

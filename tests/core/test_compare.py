@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from core import api
 from core.figures import compare as drawing
@@ -15,39 +14,18 @@ from core.models.loaded import Loaded
 from core.results.compare import Compare
 from core.spec.errors import Error
 from tests.core.copies import writable
-from tests.tiny import draw
+from tests.core.two_models import TEXTS, WORDS, reordered, stranger, twin
 
-WORDS = ("dog", "cat", "house", "river", "apple", "stone", "queen", "seven", "blue", "music")
-TEXTS = [
-    f"{start} the {word}" for start in ("I saw", "Tom has", "Where is", "We like") for word in WORDS
-]
 QUICK = {"texts": TEXTS, "shuffles": 20, "ceiling": False}
 
 
-def permuted(m: Loaded) -> Loaded:
-    """A copy whose neurons stand in another order in every layer."""
-    other = replace(writable(m), name="permuted")
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for block in other.stacks[""].blocks:
-            order = torch.randperm(m.d_mlp, generator=generator)
-            for part in (block.up, block.gate):
-                part.weight.copy_(part.weight[order])
-            block.neurons.weight.copy_(block.neurons.weight[:, order])
-    return other
-
-
 @pytest.fixture(scope="module")
-def stranger(llama: Loaded) -> Loaded:
-    """The same architecture with other random weights."""
-    other = replace(writable(llama), name="stranger", fingerprint="other")
-    draw(other.module, seed=5)
-    return other
+def other_weights(llama: Loaded) -> Loaded:
+    return stranger(llama)
 
 
 def test_a_model_against_itself_is_alike_in_everything(llama: Loaded) -> None:
-    twin = replace(writable(llama), name="twin")
-    result = api.run("compare", llama, other=twin, **QUICK)
+    result = api.run("compare", llama, other=twin(llama), **QUICK)
     assert not result.same
     np.testing.assert_allclose(np.diag(result.cka), 1, atol=1e-9)
     np.testing.assert_allclose(np.diag(result.rsa), 1, atol=1e-9)
@@ -63,7 +41,7 @@ def test_a_model_against_itself_is_alike_in_everything(llama: Loaded) -> None:
 
 
 def test_the_order_of_neurons_changes_nothing_in_the_stream_but_the_weights(llama: Loaded) -> None:
-    result = api.run("compare", llama, other=permuted(llama), **QUICK)
+    result = api.run("compare", llama, other=reordered(llama)[0], **QUICK)
     np.testing.assert_allclose(np.diag(result.cka), 1, atol=1e-6)
     assert result.state_distance.max() < 1e-4
     mlp = result.weight_parts.index("mlp")
@@ -73,9 +51,9 @@ def test_the_order_of_neurons_changes_nothing_in_the_stream_but_the_weights(llam
 
 
 def test_another_random_model_is_no_more_alike_than_fresh_weights(
-    llama: Loaded, stranger: Loaded
+    llama: Loaded, other_weights: Loaded
 ) -> None:
-    result = api.run("compare", llama, other=stranger, prepare="zscore", **QUICK)
+    result = api.run("compare", llama, other=other_weights, prepare="zscore", **QUICK)
     last = -1
     # Texts that end in the same word are alike in any model; nothing beyond that is shared.
     assert result.cka[last, last] < 0.6
@@ -98,12 +76,12 @@ def test_a_model_by_itself_is_compared_layer_with_layer(llama: Loaded) -> None:
     assert "layer by layer" in drawing.title(result)
 
 
-def test_cka_is_that_of_the_states_a_notebook_reads(llama: Loaded, stranger: Loaded) -> None:
+def test_cka_is_that_of_the_states_a_notebook_reads(llama: Loaded, other_weights: Loaded) -> None:
     from core.analyses import spaces
 
-    result = api.run("compare", llama, other=stranger, **QUICK)
+    result = api.run("compare", llama, other=other_weights, **QUICK)
     states = []
-    for m, site in ((llama, "L1.resid_post"), (stranger, "L2.resid_post")):
+    for m, site in ((llama, "L1.resid_post"), (other_weights, "L2.resid_post")):
         rows = [api.trace(m, text, [site])[site][-1] for text in TEXTS]
         states.append(spaces.standardised(np.array(rows, dtype=float)))
     assert result.position == "last"
@@ -164,8 +142,10 @@ def test_a_tuned_model_keeps_its_base_and_moves_late() -> None:
     assert np.abs(result.control_map_r2).max() < 0.1
 
 
-def test_the_figures_show_the_numbers_and_their_controls(llama: Loaded, stranger: Loaded) -> None:
-    result: Compare = api.run("compare", llama, other=stranger, **QUICK)
+def test_the_figures_show_the_numbers_and_their_controls(
+    llama: Loaded, other_weights: Loaded
+) -> None:
+    result: Compare = api.run("compare", llama, other=other_weights, **QUICK)
     for look in (Look(), Look(dark=True, width=700)):
         for view in drawing.VIEWS:
             fig = drawing.figure(result, look, view=view)
