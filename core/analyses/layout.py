@@ -1,8 +1,9 @@
-"""Points in the plane from a table of nearest neighbours, and how far to trust them.
+"""Points in the plane or in space from a table of nearest neighbours, and how far to trust them.
 
 The objective of UMAP (McInnes, Healy and Melville 2018), its epochs vectorised in torch: every
-edge pulls once an epoch with its weight, every point is pushed by a few others drawn at random.
-No compilation, so the first picture of a process takes as long as any other.
+edge pulls in every epoch with its weight, every point is pushed by a few others drawn at random,
+as strongly as its own edges would have it pushed on average. No compilation, so the first picture
+of a process takes as long as any other.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 MIN_DISTANCE = 0.05
-EPOCHS, LARGE, FEWER_EPOCHS = 400, 5_000, 200  # the last for more points than LARGE
-NEGATIVE = 5  # pushes a point takes for each edge of its own
-STEP = 4.0  # longest move of one force
+EPOCHS = 200
+NEGATIVE = 5  # pushes for each pull, as in UMAP
+STRANGERS = 10  # points drawn in an epoch to push each point: fewer make it restless
+STEP = 4.0  # longest move of one force, and of a point in one epoch
+RATE = 0.5  # of the first epoch; it falls with the square of the epochs left
 TILE = 16_000_000  # similarities held at once
 _ITERATIONS = 32
 
@@ -57,42 +60,45 @@ def principal(rows: Float[Tensor, "point width"], n: int = 2) -> Float[Tensor, "
 def laid_out(
     near: Int64[Tensor, "point k"],
     distance: Float[Tensor, "point k"],
-    start: Float[Tensor, "point 2"],
+    start: Float[Tensor, "point dims"],
     *,
-    epochs: int = 0,
+    epochs: int = EPOCHS,
     seed: int = 0,
     tell: Callable[[float], None] | None = None,
-) -> Float[Tensor, "point 2"]:
-    """Places [point, 2] after the epochs, from `start` (scaled to a spread of about 10)."""
+    rate: float = RATE,
+    scaled: bool = True,
+) -> Float[Tensor, "point dims"]:
+    """Places after the epochs, from `start`, in as many dimensions as it has (2 or 3).
+
+    scaled  bring the start to a spread of about 10 first; False: it is a layout already
+    rate    of the first epoch; smaller where a layout is only to be carried on
+    """
     head, tail, weight = _edges(near, distance)
     a, b = _curve(MIN_DISTANCE)
     n = len(near)
-    epochs = epochs or (EPOCHS if n <= LARGE else FEWER_EPOCHS)
     generator = torch.Generator().manual_seed(seed)
     place = start.float().cpu()
-    place = 10 * (place - place.mean(0)) / place.abs().max().clamp_min(1e-12)
-    place = place + 1e-3 * torch.randn(n, 2, generator=generator)
+    if scaled:
+        place = 10 * (place - place.mean(0)) / place.abs().max().clamp_min(1e-12)
+    noise = torch.randn(n, start.shape[1], generator=generator)
+    place = (place + 1e-3 * noise).T.contiguous()  # [dims, point]: sums over dims are cheap
+    ends = torch.cat([head, tail])
+    others = torch.cat([tail, head])
+    weight = torch.cat([weight, weight])
+    degree = torch.zeros(n).index_add_(0, ends, weight)
     for epoch in range(epochs):
         if tell is not None:
             tell(epoch / epochs)
-        rate = 1 - epoch / epochs
-        # An edge of weight w is drawn in a share w of the epochs, as in UMAP.
-        drawn = torch.rand(len(head), generator=generator) < weight
-        one, other = head[drawn], tail[drawn]
-        turned = torch.rand(len(one), generator=generator) < 0.5  # either end is pushed too
-        one, other = torch.where(turned, other, one), torch.where(turned, one, other)
-        pull = _pull(place[one] - place[other], a, b)
-        move = torch.zeros_like(place)
-        move.index_add_(0, one, pull).index_add_(0, other, -pull)
-        pushed = one.repeat(NEGATIVE)
-        strangers = torch.randint(n, (len(pushed),), generator=generator)
-        push = _push(place[pushed] - place[strangers], a, b)
-        push[pushed == strangers] = 0
-        move.index_add_(0, pushed, push)
+        pull = _pull(place[:, others] - place[:, ends], a, b) * weight
+        move = torch.zeros_like(place).index_add_(1, ends, pull)
+        strangers = torch.randint(n, (STRANGERS, n), generator=generator)
+        push = _push(place[:, None] - place[:, strangers], a, b)
+        move += push.mean(1) * (NEGATIVE * degree)
         # All forces of an epoch act at once: long steps would overshoot.
-        length = torch.linalg.vector_norm(move, dim=1, keepdim=True).clamp_min(1e-12)
-        place = place + rate * move * (STEP / length).clamp_max(1)
-    return place
+        length = torch.linalg.vector_norm(move, dim=0).clamp_min(1e-12)
+        now = rate * (1 - epoch / epochs) ** 2
+        place = place + now * move * (STEP / length).clamp_max(1)
+    return place.T.contiguous()
 
 
 def _edges(near: Tensor, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,22 +139,22 @@ def _curve(min_distance: float) -> tuple[float, float]:
 
 
 def _pull(apart: Tensor, a: float, b: float) -> Tensor:
-    """Of two ends of an edge, on the first."""
-    square = apart.square().sum(1, keepdim=True).clamp_min(1e-12)
-    force = -2 * a * b * square ** (b - 1) / (1 + a * square**b)
+    """Of an edge on one end; apart [dims, edge] leads from it to the other end."""
+    square = apart.square().sum(0).clamp_min(1e-12)
+    force = 2 * a * b * square ** (b - 1) / (1 + a * square**b)
     return (force * apart).clamp(-STEP, STEP)
 
 
 def _push(apart: Tensor, a: float, b: float) -> Tensor:
-    """Of a stranger, on the first."""
-    square = apart.square().sum(1, keepdim=True)
+    """Of strangers on points; apart [dims, stranger, point] leads from the stranger."""
+    square = apart.square().sum(0)
     force = 2 * b / ((1e-3 + square) * (1 + a * square**b))
     return (force * apart).clamp(-STEP, STEP)
 
 
 def trustworthiness(
     similar: Similar,
-    place: Float[Tensor, "point 2"],
+    place: Float[Tensor, "point dims"],
     k: int,
     *,
     most: int = 2_000,
@@ -156,32 +162,35 @@ def trustworthiness(
 ) -> float:
     """Venna and Kaski's measure, over up to `most` of the points.
 
-    1 - 2 / (n k (2n - 3k - 1)) x the sum, over each point's k nearest in the plane, of how far
-    beyond k they stand in truth.
+    1 - 2 / (n k (2n - 3k - 1)) x the sum, over each point's k nearest in the picture, of how far
+    beyond k they stand in truth. NaN for fewer than 2k + 2 points.
     """
     n = len(place)
+    if n < 2 * k + 2:
+        return float("nan")
     some = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
     total, size = 0.0, max(1, TILE // n)
     for part in some.split(size):
         near = planar(place, part, k)
         likeness = similar(part)
         likeness[torch.arange(len(part)), part] = torch.inf
-        own = likeness.gather(1, near.to(likeness.device))
-        rank = torch.stack([_rank(likeness, own[:, [j]]) for j in range(k)], dim=1)
+        rank = _rank(likeness, likeness.gather(1, near.to(likeness.device)))
         total += float((rank - k).clamp_min(0).sum())
     return 1 - 2 * total / (len(some) * k * (2 * n - 3 * k - 1))
 
 
 def _rank(likeness: Tensor, own: Tensor) -> Tensor:
-    """Of each row, how many are above `own` [row, 1]; equals share the places between them."""
-    same = (likeness == own).sum(1)
-    return (likeness > own).sum(1) + (same - 1) / 2
+    """Of each row, how many are above each of `own` [row, k]; equals share the places."""
+    ordered = likeness.sort(dim=1).values
+    low = torch.searchsorted(ordered, own.contiguous())
+    high = torch.searchsorted(ordered, own.contiguous(), right=True)
+    return likeness.shape[1] - high + (high - low - 1) / 2
 
 
 def planar(
-    place: Float[Tensor, "point 2"], some: Int64[Tensor, " chosen"], k: int
+    place: Float[Tensor, "point dims"], some: Int64[Tensor, " chosen"], k: int
 ) -> Int64[Tensor, "chosen k"]:
-    """The k nearest points in the plane of each of some points."""
+    """The k nearest points in the picture of each of some points."""
     place = place.float().cpu()
     apart = torch.cdist(place[some], place)
     apart[torch.arange(len(some)), some] = torch.inf

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.groups import hue, symbol
 from core.figures.theme import UNSIGNED, Look, colour, colour_bar, drawn
 from core.figures.wording import count, escaped, number, token, visible
 from core.results.feature_map import FeatureMap
@@ -17,22 +18,6 @@ WORDS = {
     "cofiring": "firing on the same tokens",
 }
 SHOWN = ("group", "density", "label")
-# Twelve hues that stay apart on white and on near-black; more groups go round again.
-_HUES = (
-    "#4e79a7",
-    "#e8812b",
-    "#d35759",
-    "#5fa8a3",
-    "#59a14f",
-    "#c9a227",
-    "#a0699c",
-    "#e5808e",
-    "#9c755f",
-    "#8c8c8c",
-    "#3b8bc2",
-    "#7d8f2f",
-)
-_SYMBOLS = ("circle", "diamond", "square", "x", "triangle-up", "cross")
 
 
 def figure(result: FeatureMap, look: Look, *, show: str = "group", selected: int = -1) -> go.Figure:
@@ -114,11 +99,11 @@ def _colours(result: FeatureMap, look: Look, show: str) -> dict[str, Any]:
         grey = {"color": colour("control", look)}
         return {"color": values, "colorscale": UNSIGNED, "colorbar": bar} if known.any() else grey
     number_ = result.group if show == "group" else result.family
-    hues = [_HUES[one % len(_HUES)] for one in number_.tolist()]
-    symbols = [_SYMBOLS[one // len(_HUES) % len(_SYMBOLS)] for one in number_.tolist()]
+    hues = [hue(one) for one in number_.tolist()]
+    symbols = [symbol(one) for one in number_.tolist()]
     if show == "label":
         plain = colour("control", look)
-        hues = [hue if one else plain for hue, one in zip(hues, number_.tolist(), strict=True)]
+        hues = [own if one else plain for own, one in zip(hues, number_.tolist(), strict=True)]
     return {"color": hues, "symbol": symbols}
 
 
