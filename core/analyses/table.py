@@ -86,9 +86,11 @@ from core.analyses.neuron_search import neuron_search
 from core.analyses.neuron_texts import neuron_texts
 from core.analyses.neuron_tokens import neuron_tokens
 from core.analyses.next_tokens import next_tokens
+from core.analyses.parallelogram import parallelogram
 from core.analyses.probe_controls import probe_controls
 from core.analyses.probe_family import probe_family
 from core.analyses.probe_sites import probe_sites
+from core.analyses.relations import relations
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
@@ -410,6 +412,14 @@ ANALYSES: dict[str, Analysis] = {
     "circle": Analysis(
         circle,
         "Do classes lie on a circle or a line in their order, at which depth, beyond chance?",
+    ),
+    "relations": Analysis(
+        relations,
+        "Is a relation one offset? Parallelism, analogies with baselines, what else hides in it.",
+    ),
+    "parallelogram": Analysis(
+        parallelogram,
+        "Do two pairs of a relation close to a parallelogram, more than wrong words do?",
     ),
 }
 

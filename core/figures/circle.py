@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from core.figures import lines
 from core.figures.probe_family import layers, state
 from core.figures.theme import Look, colour, drawn, faint, note
-from core.figures.wording import count, escaped, number, quoted, token, visible
+from core.figures.wording import count, escaped, number, quoted, readable, token
 from core.results.circle import Circle
 from core.spec.errors import Error
 
@@ -53,7 +53,7 @@ def title(result: Circle) -> str:
     shape = "on a circle" if result.period else "on a line"
     verdict = "lie" if result.shown(row) else "do not clearly lie"
     return (
-        f"{visible(result.concept, 40)}: {count(len(result.words), 'word')} {verdict} {shape}; "
+        f"{readable(result.concept)[:40]}: {count(len(result.words), 'word')} {verdict} {shape}; "
         f"best behind {state(row)}, held-out error {number(result.error[row])} {unit} "
         f"({number(result.error_chance[row])} in other orders), order "
         f"{number(result.order[row])}, p {_p(result.order_p[row])}"
@@ -105,7 +105,7 @@ def _states(result: Circle, look: Look, row: int) -> list[Any]:
         joined = np.append(joined, 0)
     names = [token(word) for word in result.words]
     said = [
-        f"{name}<br>{escaped(visible(context, 60))}"
+        f"{name}<br>{escaped(readable(context)[:60])}"
         for context in result.contexts
         for name in names
     ]
@@ -306,8 +306,9 @@ def _frequencies(result: Circle, look: Look, row: int) -> go.Figure:
     return drawn(
         traces,
         look,
-        title=f"{visible(result.concept, 40)} go round {top + 1}× most of all behind {state(row)}: "
-        f"{share[top]:.0%} of the variance of the class means (random order {chance[top]:.0%})",
+        title=f"{readable(result.concept)[:40]} go round {top + 1}× most of all behind "
+        f"{state(row)}: {share[top]:.0%} of the variance of the class means (random order "
+        f"{chance[top]:.0%})",
         height=HEIGHT - 100,
         xaxis={"title": {"text": "turns while the words go round once"}},
         yaxis={"title": {"text": "share of the variance"}, "rangemode": "tozero",

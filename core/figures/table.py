@@ -79,9 +79,11 @@ from core.figures import (
     neuron_texts,
     neuron_tokens,
     next_tokens,
+    parallelogram,
     probe_controls,
     probe_family,
     probe_sites,
+    relations,
     remove,
     retrieval,
     sharding,
@@ -191,6 +193,8 @@ MODULES: dict[str, ModuleType] = {
     "train_dictionary": train_dictionary,
     "unit_effect": unit_effect,
     "circle": circle,
+    "relations": relations,
+    "parallelogram": parallelogram,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

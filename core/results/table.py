@@ -80,9 +80,11 @@ from core.results.neuron_search import NeuronSearch
 from core.results.neuron_texts import NeuronTexts
 from core.results.neuron_tokens import NeuronTokens
 from core.results.next_tokens import NextTokens
+from core.results.parallelogram import Parallelogram
 from core.results.probe_controls import ProbeControls
 from core.results.probe_family import ProbeFamily
 from core.results.probe_sites import ProbeSites
+from core.results.relations import RelationOffsets
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
@@ -198,6 +200,8 @@ RESULTS: dict[str, type[Result]] = {
     "unit_effect": UnitEffect,
     "unit_values": UnitValues,
     "circle": Circle,
+    "relations": RelationOffsets,
+    "parallelogram": Parallelogram,
 }
 
 
