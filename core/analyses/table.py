@@ -94,8 +94,10 @@ from core.analyses.relations import relations
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
+from core.analyses.separability import separability
 from core.analyses.sharding import sharding
 from core.analyses.shared_neurons import shared_neurons
+from core.analyses.shared_tokens import shared_tokens
 from core.analyses.sparse_probes import sparse_probes
 from core.analyses.spectrum import spectrum
 from core.analyses.steer import steer
@@ -364,7 +366,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "probe_controls": Analysis(
         probe_controls,
-        "Is it the model or the probe? How many texts, bits and dimensions reading a concept takes.",
+        "Is it the model or the probe? Which texts, bits and dimensions reading takes.",
     ),
     "meaning_control": Analysis(
         meaning_control,
@@ -386,6 +388,9 @@ ANALYSES: dict[str, Analysis] = {
     "spectrum": Analysis(
         spectrum, "How many dimensions are in use at each layer, beside a Gaussian cloud."
     ),
+    "shared_tokens": Analysis(
+        shared_tokens, "Which tokens of two models stand for the same stretch of a text."
+    ),
     "compare": Analysis(
         compare, "Two models layer by layer: do they arrange the same texts alike?"
     ),
@@ -405,6 +410,10 @@ ANALYSES: dict[str, Analysis] = {
     "geometry": Analysis(
         geometry,
         "Concepts as vectors at one layer: cosines beside chance, and their items in few axes.",
+    ),
+    "separability": Analysis(
+        separability,
+        "At which layer classes come apart, and which attribute of words is drawn largest.",
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -88,8 +88,10 @@ from core.results.relations import RelationOffsets
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
+from core.results.separability import Separability
 from core.results.sharding import Sharding
 from core.results.shared_neurons import SharedNeurons
+from core.results.shared_tokens import SharedTokens
 from core.results.sparse_probes import SparseProbes
 from core.results.spectrum import Spectrum
 from core.results.steer import SteerResult
@@ -113,6 +115,7 @@ RESULTS: dict[str, type[Result]] = {
     "concept_push": ConceptPush,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
+    "separability": Separability,
     "categories": Categories,
     "dictionary_compare": DictionaryCompare,
     "entity_features": EntityFeatures,
@@ -128,6 +131,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_concept": FeatureConcept,
     "feature_absorption": FeatureAbsorption,
     "feature_emergence": FeatureEmergence,
+    "shared_tokens": SharedTokens,
     "sparse_probes": SparseProbes,
     "spectrum": Spectrum,
     "fit_codebook": FitCodebook,
