@@ -264,7 +264,9 @@ class _Pushes:
         stream = to_stream(loaded, lines.shift)
         self.length = np.linalg.norm(stream, axis=1)  # [concept] a nat, per unit of scale
         self.vector = unit(stream)
-        self.clean = np.stack([part[0] for part in self._run([[[]]] * len(asked.ids))])
+        nothing: list[list[Intervention]] = [[]]
+        clean = self._run([nothing for _ in asked.ids])
+        self.clean = np.stack([part[0] for part in clean])
 
     def maps(self) -> dict[str, np.ndarray]:
         """run_effect and run_control [prompt, pushed, measured], nats a nat."""
@@ -360,6 +362,12 @@ def _result(
             "shows what is left of them"
         )
     whole = ("context_group", "context_side", "n_contexts")
+    rest: dict[str, Any] = {
+        name: value.astype(np.float32)
+        if isinstance(value, np.ndarray) and name not in whole
+        else value
+        for name, value in arrays.items()
+    }
     return ConceptPush(
         request={},
         concept_set=given.name,
@@ -380,10 +388,5 @@ def _result(
         seed=seed,
         n_pairs=own.n_pairs,
         steps=np.array(asked.steps),
-        **{
-            name: value.astype(np.float32)
-            if isinstance(value, np.ndarray) and name not in whole
-            else value
-            for name, value in arrays.items()
-        },
+        **rest,
     )

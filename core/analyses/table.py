@@ -19,6 +19,7 @@ from core.analyses.concept_neuron import concept_neuron
 from core.analyses.concept_push import concept_push
 from core.analyses.core_neurons import core_neurons
 from core.analyses.depth import depth
+from core.analyses.depth_emergence import depth_emergence
 from core.analyses.dictionaries import dictionaries
 from core.analyses.dictionary_check import dictionary_check
 from core.analyses.dictionary_compare import dictionary_compare
@@ -45,10 +46,12 @@ from core.analyses.feature_map import feature_map
 from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
 from core.analyses.fit_codebook import fit_codebook
+from core.analyses.frames import frames
 from core.analyses.gallery import gallery
 from core.analyses.geometry import geometry
 from core.analyses.graph_tracing import graph_tracing
 from core.analyses.guide import guide
+from core.analyses.guided_decoding import guided_decoding
 from core.analyses.head_compare import head_compare
 from core.analyses.head_composition import head_composition
 from core.analyses.head_consistency import head_consistency
@@ -372,6 +375,10 @@ ANALYSES: dict[str, Analysis] = {
         meaning_control,
         "Is a meaning in the states or made by the probe? The words given other meanings.",
     ),
+    "depth_emergence": Analysis(
+        depth_emergence,
+        "When in training, at which layer and at what size a concept becomes readable.",
+    ),
     "probe_sites": Analysis(
         probe_sites,
         "Which heads and sites carry a concept: a probe at each, beside the best of chance.",
@@ -414,6 +421,12 @@ ANALYSES: dict[str, Analysis] = {
     "separability": Analysis(
         separability,
         "At which layer classes come apart, and which attribute of words is drawn largest.",
+    ),
+    "frames": Analysis(
+        frames, "Concepts of words of several tokens as frames, and which words lie near them."
+    ),
+    "guided_decoding": Analysis(
+        guided_decoding, "A text continued by what a concept reads best of the likeliest tokens."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -13,6 +13,7 @@ from core.results.concept_neuron import ConceptNeuron
 from core.results.concept_push import ConceptPush
 from core.results.core_neurons import CoreNeurons
 from core.results.depth import Depth
+from core.results.depth_emergence import DepthEmergence
 from core.results.dictionaries import Dictionaries
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
@@ -39,10 +40,12 @@ from core.results.feature_map import FeatureMap
 from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
 from core.results.fit_codebook import FitCodebook
+from core.results.frames import Frames
 from core.results.gallery import Gallery
 from core.results.geometry import Geometry
 from core.results.graph_tracing import GraphTracing
 from core.results.guide import GuideResult
+from core.results.guided_decoding import GuidedDecoding
 from core.results.head_compare import HeadCompare
 from core.results.head_composition import HeadComposition
 from core.results.head_consistency import HeadConsistency
@@ -113,6 +116,8 @@ RESULTS: dict[str, type[Result]] = {
     "core_neurons": CoreNeurons,
     "concept_directions": ConceptDirections,
     "concept_push": ConceptPush,
+    "frames": Frames,
+    "guided_decoding": GuidedDecoding,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
     "separability": Separability,
@@ -182,6 +187,7 @@ RESULTS: dict[str, type[Result]] = {
     "probe_family": ProbeFamily,
     "probe_controls": ProbeControls,
     "probe_sites": ProbeSites,
+    "depth_emergence": DepthEmergence,
     "meaning_control": MeaningControl,
     "minimal_pairs": MinimalPairs,
     "transfer": Transfer,
