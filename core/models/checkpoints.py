@@ -1,5 +1,6 @@
 """Other states of one model: the checkpoints beside it, and models a question names with it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from core.spec.request import ModelRef, Request
 FOLDER = "checkpoints"  # in the model's own folder, one folder each
 MOST = 64
 # Analyses that run over checkpoints; their option `checkpoints` names them.
-RUN_OVER = ("feature_emergence",)
+RUN_OVER = ("feature_emergence", "depth_emergence")
 
 
 def beside(folder: Path) -> list[Path]:
@@ -42,8 +43,17 @@ def refs(folder: Path, asked: Any) -> list[ModelRef]:
     return [ModelRef(str(own.get(name, name))) for name in asked]
 
 
+def beside_ref(ref: ModelRef) -> list[ModelRef]:
+    """The checkpoints in the folder of a model that is named."""
+    return [replace(ref, name=str(each)) for each in beside(sources.resolve(ref))]
+
+
 def asked(request: Request) -> list[ModelRef]:
     """The checkpoints that a question's answer depends on."""
     if request.analysis not in RUN_OVER:
         return []
-    return refs(sources.resolve(request.model), request.option("checkpoints"))
+    folder = sources.resolve(request.model)
+    found = refs(folder, request.option("checkpoints"))
+    for ref in refs(folder, request.option("sizes", ())):
+        found += [*beside_ref(ref), ref]
+    return found
