@@ -107,6 +107,7 @@ from core.analyses.steer import steer
 from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
 from core.analyses.train_dictionary import train_dictionary
+from core.analyses.trajectories import trajectories
 from core.analyses.transfer import transfer
 from core.analyses.unit_effect import unit_effect
 from core.analyses.unit_values import unit_values
@@ -152,6 +153,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "graph_tracing": Analysis(
         graph_tracing, "Does a walk on a graph re-arrange its words? Beside averaging and chance."
+    ),
+    "trajectories": Analysis(
+        trajectories, "How tokens travel through the layers: steps, turns, who moves them, where to."
     ),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),

@@ -101,6 +101,7 @@ from core.results.steer import SteerResult
 from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
 from core.results.train_dictionary import TrainDictionary
+from core.results.trajectories import Trajectories
 from core.results.transfer import Transfer
 from core.results.unit_effect import UnitEffect
 from core.results.unit_values import UnitValues
@@ -196,6 +197,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_overlap": HeadOverlap,
     "dictionaries": Dictionaries,
     "graph_tracing": GraphTracing,
+    "trajectories": Trajectories,
     "local_map": LocalMap,
     "match": Match,
     "massive_values": MassiveValues,
