@@ -3,10 +3,9 @@
 import streamlit as st
 
 from pages.shared.frame import page
-from pages.shared.notices import sentence
 from pages.shared.panels import asked
 from pages.shared.sections import depth, heads, neurons, one_unit, prediction, prompt, writing
-from pages.shared.sections.reading import opened
+from pages.shared.sections.beside import beside
 from pages.shared.sections.view import (
     LENS,
     NEURONS,
@@ -18,7 +17,6 @@ from pages.shared.sections.view import (
 )
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
-ONE_MODEL = "This page shows model A; model B waits for the pages that compare."
 
 
 def ask_ahead(view: View) -> None:
@@ -41,29 +39,54 @@ def ask_ahead(view: View) -> None:
 
 def draw(view: View, patience: Patience) -> None:
     """All views of one text."""
+    ask_ahead(view)
     prompt.strip(view)
     left, middle, right = st.columns([5, 9, 7], gap="medium")
     with left:
         prediction.draw(view, patience.left())
     with middle:
-        grid = depth.draw(view, patience.left())
-        if grid:
-            depth.card(grid, view.token)
+        _lens(view, patience)
     with right:
-        neurons.draw(view, patience.left())
+        _strongest(view, patience)
+    for part in (_writes, _clamp, _heads):
+        part(view, patience)
+
+
+def _first(view: View, patience: Patience) -> None:
+    ask_ahead(view)
+    prompt.strip(view)
+    prediction.draw(view, patience.left())
+
+
+def _lens(view: View, patience: Patience) -> None:
+    if grid := depth.draw(view, patience.left()):
+        depth.card(grid, view.token)
+
+
+def _strongest(view: View, patience: Patience) -> None:
+    neurons.draw(view, patience.left())
+
+
+def _writes(view: View, patience: Patience) -> None:
     st.subheader("What it writes", anchor=False)
     writing.draw(view, patience.left())
+
+
+def _clamp(view: View, patience: Patience) -> None:
     st.subheader("Clamp one unit", anchor=False)
     one_unit.draw(view, patience.left())
+
+
+def _heads(view: View, patience: Patience) -> None:
     st.subheader("Heads", anchor=False)
     heads.draw(view, patience.left())
 
 
+# The same views one below the other, where several models stand beside each other.
+ROWS = (_first, _lens, _strongest, _writes, _clamp, _heads)
+
+
 with page("steer") as work:
     patience = Patience(PATIENCE)
-    if len(work.models) > 1:
-        sentence(ONE_MODEL, "info")
     prompt.draw()
-    if view := opened(work, patience):
-        ask_ahead(view)
-        draw(view, patience)
+    beside(work, patience, draw, rows=ROWS, units=("neuron", "head"))

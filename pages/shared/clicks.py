@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.shared import scales, sides
+
 _JS = r"""
 const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const OWN = new Set(["picked", "cursor"]);
@@ -177,7 +179,10 @@ def pickable_chart(
     `on_pick` runs as a callback, before the script runs again. None: nothing can be chosen.
     The camera of the chart's tool bar saves an SVG named after `key`.
     """
+    key = sides.key(key)
     listener = f"{key}_pick"
+    told = None if on_pick is None else sides.bound(on_pick)
+    fig = scales.shared(fig, key)
     st.plotly_chart(
         fig,
         key=key,
@@ -192,9 +197,9 @@ def pickable_chart(
     )
 
     def relay() -> None:
-        cell = st.session_state[listener].get("pick")
-        if cell is not None and on_pick is not None:
-            on_pick([int(i) for i in cell])
+        cell = sides.told(listener, "pick")
+        if cell is not None and told is not None:
+            told([int(i) for i in cell])
 
     _listener(
         key=listener,

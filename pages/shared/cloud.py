@@ -12,6 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.shared import sides
+
 MOVING = "items"  # `meta` of the traces that move; their customdata are item numbers
 
 _JS = r"""
@@ -175,6 +177,7 @@ def cloud(
 
     Send the same figure whatever the layer: a changed one is mounted anew and loses the camera.
     """
+    key = sides.key(key)
     listener = f"{key}_cloud"
     st_slider = st.container(key=f"{key}_slider")
     config = {
@@ -190,14 +193,15 @@ def cloud(
         if trace.meta == MOVING
     ]
 
-    def relay(event: str, then: Callable[[object], None]) -> Callable[[], None]:
-        def told() -> None:
-            # A click may arrive after its element is gone; then there is nothing to tell.
-            value = (st.session_state.get(listener) or {}).get(event)
+    def relay(event: str, act: Callable[[object], None]) -> Callable[[], None]:
+        then = sides.bound(act)
+
+        def run() -> None:
+            value = sides.told(listener, event)
             if value is not None:
                 then(value)
 
-        return told
+        return run
 
     def lasso(value: object) -> None:
         assert on_lasso is not None

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.figures.theme import css_roles
 from core.figures.wording import number, visible
+from pages.shared import sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,13 @@ def contexts(
     `on_use(row)` when a text is chosen by its number at the left; None: nothing can be chosen.
     """
 
+    key = sides.key(key)
+    then = None if on_use is None else sides.bound(on_use)
+
     def relay() -> None:
-        row = st.session_state[key].get("use")
-        if row is not None and on_use is not None and 0 <= int(row) < len(rows):
-            on_use(int(row))
+        row = sides.told(key, "use")
+        if row is not None and then is not None and 0 <= int(row) < len(rows):
+            then(int(row))
 
     _list(
         key=key,

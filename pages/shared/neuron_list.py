@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.figures.theme import css_roles
 from core.figures.wording import number, visible
+from pages.shared import sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,16 @@ def neuron_list(
     which way.
     """
 
+    key = sides.key(key)
+
     def relay(event: str, act: Callable[[int], None]) -> Callable[[], None]:
+        then = sides.bound(act)
+
         def run() -> None:
-            site = st.session_state[key].get(event)
+            site = sides.told(key, event)
             sites = [row.site for row in rows]
             if site in sites:  # else the list has changed since the click: nothing is meant by it
-                act(sites.index(site))
+                then(sites.index(site))
 
         return run
 

@@ -12,7 +12,7 @@ from core.figures.theme import ROLES, Look
 from core.jobs import Job, submit
 from core.results.base import Result
 from core.spec.request import Request
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.export import export_row
 from pages.shared.notices import head, sentence, shown_text
@@ -29,11 +29,12 @@ class Asked:
         self._by_key: dict[str, tuple[Request, Job]] = {}
         self._wanted: set[str] = set()
 
-    def ask(self, key: str, request: Request, *, bulk: bool = False) -> Job:
+    def ask(self, name: str, request: Request, *, bulk: bool = False) -> Job:
         """The job for this question; another question under the same key is let go.
 
         `bulk` work gives way, between its batches, to whatever is asked for meanwhile.
         """
+        key = sides.key(name)
         self._wanted.add(key)
         held = self._by_key.get(key)
         if held and held[0] == request:
@@ -44,12 +45,12 @@ class Asked:
         return job
 
     def job(self, key: str) -> Job | None:
-        held = self._by_key.get(key)
+        held = self._by_key.get(sides.key(key))
         return held[1] if held else None
 
     def forget(self, key: str) -> None:
         """Let go of the job of this key; it is cancelled when nobody else wants it."""
-        held = self._by_key.pop(key, None)
+        held = self._by_key.pop(sides.key(key), None)
         if held:
             held[1].cancel()
 
@@ -100,6 +101,7 @@ def answer(
     `partial(job.partial)` draws what is there already, inside that frame.
     One question at a time per `key`: a new one cancels the old. `bulk` as in `Asked.ask`.
     """
+    key = sides.key(key)
     job = asked().ask(key, request, bulk=bulk)
     job.wait(grace)
     if job.state == "done":
@@ -125,9 +127,10 @@ def _watch(job: Job, key: str, partial: Callable[[Any], None] | None) -> None:
             st.html(_progress(job), width="stretch")
             st.button("Cancel", key=f"{key}_cancel", on_click=job.cancel)
         st.progress(min(1.0, max(0.0, job.share)))
-        if partial is not None and job.partial is not None:
-            partial(job.partial)
+        if show is not None and job.partial is not None:
+            show(job.partial)
 
+    show = sides.bound(partial) if partial is not None else partial
     watched()
 
 
@@ -179,6 +182,7 @@ def panel(
     Below the title stands what the figure shows, in words, unless the figure says it itself.
     `picked`, `on_pick` and `grid` as in `pickable_chart`; `python` computes the same result.
     """
+    key = sides.key(key)
     chart = f"{key}_chart"
     with st.container(border=True, key=f"{key}_panel", gap="xsmall"):
         shows = "" if figure.layout.title.text else table.title(result)

@@ -16,7 +16,7 @@ from pages.shared.held import ask_again, held
 from pages.shared.notices import code, sentence, shown_text
 from pages.shared.popover import popover
 
-SLOTS = ("A", "B")
+SLOTS = ("A", "B", "C")
 DTYPES = ("", "float32", "bfloat16", "float16")
 DEVICE_HELP = (
     "The device is chosen for the whole server: a GPU where there is one, else the CPU. "
@@ -63,6 +63,8 @@ def draw() -> None:
     models = state.workspace().models
     _remember(models)
     for slot, letter in enumerate(SLOTS):
+        if slot > max(1, len(models)):
+            break  # the third slot is offered once there is a second model
         model = models[slot] if slot < len(models) else None
         label = f"**{letter}** + compare with" if model is None else _label(letter, model)
         # A new version of the popover is a closed one.

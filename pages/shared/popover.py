@@ -9,9 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared import sides
+
 
 def popover(label: str, draw: Callable[..., Any], *args: Any, key: str, **options: Any) -> None:
     """A popover whose inside is `draw(*args)`, drawn when a person opens it."""
+    if not sides.first():
+        return  # what is set, and what speaks of all models, stands once
     box = st.popover(label, key=key, on_change="rerun", **options)
     if is_open(box):
         with box:

@@ -16,6 +16,7 @@ import streamlit as st
 from core.spec import links
 from core.spec.errors import Error
 from core.spec.workspace import Workspace
+from pages.shared import sides
 
 # Names in the session. A widget's key never begins with an underscore.
 _WORK = "_workspace"
@@ -29,7 +30,11 @@ KEPT_STATES = 20
 
 
 def workspace() -> Workspace:
-    """The one workspace of this visitor's tab."""
+    """The one workspace of this visitor's tab, as the column that is drawn sees it."""
+    return sides.here().seen(_whole())
+
+
+def _whole() -> Workspace:
     work: Workspace = st.session_state.setdefault(_WORK, Workspace())
     return work
 
@@ -41,7 +46,7 @@ def set_workspace(work: Workspace) -> None:
 
 
 def _put(work: Workspace) -> None:
-    st.session_state[_WORK] = work
+    st.session_state[_WORK] = sides.here().told(_whole(), work)
     st.session_state[_TOUCHED] = True
 
 
@@ -94,7 +99,11 @@ def field(
 
     The value is what the new widget begins with, and every run says so again: of a run that is
     cut short the browser may never hear, and would then send what it had put there itself.
+
+    Beside model A nothing is drawn: what is set stands once.
     """
+    if not sides.first():
+        return
     shown: dict[str, tuple[int, Any, Any]] = st.session_state.setdefault(_SHOWN, {})
     version, _, first = shown.get(key, (-1, None, None))
     if st.session_state.get(f"{key}__{version}", _NOTHING) != value:
@@ -137,7 +146,7 @@ def bound(
     for option, bounding in (("min_value", max), ("max_value", min)):
         if options.get(option) is not None:
             value = bounding(options[option], value)
-    if value != found:
+    if value != found and sides.first():
         _put(_with(name, value))
     key = key or f"work_{name.replace('.', '_')}"
     field(widget, label, *args, key=key, value=value, then=partial(_take, name), **options)
@@ -170,6 +179,8 @@ def chosen(widget: Callable[..., Any], label: str, *args: Any, name: str, **opti
     value = workspace().choice(name)
     if args and value not in args[0]:
         value = next(iter(args[0]))
+        if not sides.first():
+            return str(value)  # what this model lacks is not taken from the others
         _put(workspace().with_choice(name, value))
     field(
         widget,

@@ -13,6 +13,7 @@ from core.figures.steer import mean_kl, span
 from core.figures.theme import RUNS, css_roles
 from core.figures.wording import count, number, readable, visible
 from core.results.steer import SteerResult
+from pages.shared import sides
 
 _JS = r"""
 export default function (component) {
@@ -208,7 +209,7 @@ def three_texts(result: SteerResult, *, key: str) -> None:
         "legend": len(columns) > 1,
         "most_kl": float(finite.max()) if finite.size else 0.0,
     }
-    _texts(key=key, data=data)
+    _texts(key=sides.key(key), data=data)
 
 
 def streaming_texts(
@@ -230,7 +231,10 @@ def streaming_texts(
         }
         for run, text in partial
     ]
-    _texts(key=key, data={"label": "Writing", "columns": columns, "limit": 1.0, "legend": False})
+    _texts(
+        key=sides.key(key),
+        data={"label": "Writing", "columns": columns, "limit": 1.0, "legend": False},
+    )
 
 
 def _column(result: SteerResult, run: int, change: np.ndarray) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.figures.theme import css_roles
 from core.figures.wording import visible
+from pages.shared import sides
 
 MOST_SIDE = 1_024  # cells of the full picture; of a longer text a cell is several tokens
 
@@ -155,10 +156,12 @@ def tiles(
         "picked": picked,
     }
 
+    key, then = sides.key(key), sides.bound(on_pick)
+
     def relay() -> None:
-        index = st.session_state[key].get("pick")
+        index = sides.told(key, "pick")
         if index is not None and 0 <= int(index) < len(pictures):
-            on_pick(int(index))
+            then(int(index))
 
     _tiles(key=key, data=data, on_pick_change=relay)
 
@@ -239,10 +242,12 @@ def whole_pattern(
         "picked": query,
     }
 
+    key, then = sides.key(key), sides.bound(on_pick)
+
     def relay() -> None:
-        index = st.session_state[key].get("pick")
+        index = sides.told(key, "pick")
         if index is not None and 0 <= int(index) < len(tokens):
-            on_pick(int(index))
+            then(int(index))
 
     _whole(key=key, data=data, on_pick_change=relay)
     return step

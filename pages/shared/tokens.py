@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.figures.theme import css_roles
 from core.figures.wording import count, visible
+from pages.shared import sides
 from pages.shared.neuron_list import NeuronRow, neuron_list
 
 __all__ = ["NeuronRow", "attention_strip", "neuron_list", "token_strip"]
@@ -236,10 +237,12 @@ def _strip_data(
 
 
 def _draw(data: dict[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
+    key, then = sides.key(key), sides.bound(on_pick)
+
     def relay() -> None:
-        index = st.session_state[key].get("pick")
+        index = sides.told(key, "pick")
         if index is not None:
-            on_pick(int(index))
+            then(int(index))
 
     _strip(key=key, data=data, on_pick_change=relay)
 

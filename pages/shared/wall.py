@@ -13,6 +13,7 @@ import streamlit as st
 
 from core.figures.theme import css_roles
 from core.figures.wording import readable, visible
+from pages.shared import sides
 
 WINDOW = 96  # cards sent at once
 STEP = 24  # windows begin at multiples of this
@@ -217,15 +218,17 @@ def wall(
     on_pick   feature clicked; on_clamp: `k` on it; on_first: a window that begins there is wanted
     """
     features = {card.feature for card in cards}
+    key = sides.key(key)
 
     def relay(event: str, act: Callable[[int], None], known: bool) -> Callable[[], None]:
+        then = sides.bound(act)
+
         def run() -> None:
-            told = st.session_state.get(key)  # gone when the wall was taken away meanwhile
-            number = told.get(event) if told else None
+            number = sides.told(key, event)
             if number is None:
                 return
             if int(number) in features if known else 0 <= int(number) < max(1, total):
-                act(int(number))
+                then(int(number))
 
         return run
 

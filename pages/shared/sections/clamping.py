@@ -16,7 +16,7 @@ from core.spec.interventions import Change, as_python
 from core.spec.request import Request, ask
 from core.spec.site import HEADS, NEURONS, Component, Site
 from core.spec.where import canonical
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.changes import named
 from pages.shared.held import held
 from pages.shared.notices import code
@@ -249,7 +249,7 @@ def _hand_over(one: Draft) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(code(named(one.change)), width="stretch", help=_python(one.change))
         st.button(
-            label, key="clamping_add", type="primary", disabled=label == "in the tray",
+            label, key=sides.key("clamping_add"), type="primary", disabled=label == "in the tray",
             help="The tray acts on every view and page; undo with u",
             on_click=state.attempt, args=(tray.add, one.change, _tray_unit(one)),
         )  # fmt: skip

@@ -10,6 +10,7 @@ from core.results.dose import DoseResult
 from core.spec.drafts import settled, value_of
 from core.spec.interventions import Change, Project
 from core.spec.request import Request, ask
+from pages.shared import sides
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import View, as_code
@@ -70,7 +71,7 @@ def _best(result: DoseResult, use: Callable[[float], None], key: str) -> None:
         st.markdown(words, width="content")
         st.button(
             "use it",
-            key=f"{key}_best",
+            key=sides.key(f"{key}_best"),
             help="Set the strength to the best compromise of effect and intact neutral text",
             on_click=use,
             args=(value,),

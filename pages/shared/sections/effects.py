@@ -10,7 +10,7 @@ from core.figures import unit_effect as drawing
 from core.figures.wording import number, visible
 from core.results.unit_effect import UnitEffect
 from core.spec.request import Request
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import as_code
@@ -42,7 +42,9 @@ def draw(request: Request, *, key: str, grace: float) -> None:
         python=as_code(request),
     )
     st.html(_table(result))
-    with st.expander("How far it carries", key=f"{key}_carried", on_change="rerun") as whole:
+    with st.expander(
+        "How far it carries", key=sides.key(f"{key}_carried"), on_change="rerun"
+    ) as whole:
         if whole.open:
             _carried(result, key)
 

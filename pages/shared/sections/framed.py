@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.results.base import Result
+from pages.shared import sides
 from pages.shared.notices import head, small
 from pages.shared.panels import asked, done_in, export_row
 
@@ -13,7 +14,7 @@ from pages.shared.panels import asked, done_in, export_row
 @contextmanager
 def framed(title: str, help: str, *, key: str, shows: str = "") -> Iterator[None]:
     """A bordered box: title, how to read what is in it, and what is seen."""
-    with st.container(border=True, gap="small", key=f"{key}_panel"):
+    with st.container(border=True, gap="small", key=f"{sides.key(key)}_panel"):
         st.html(head(title, help, shows))
         yield
 
@@ -28,7 +29,7 @@ def foot(result: Result, caption: str, *, key: str, python: str, asked_as: str =
         words = [caption, done_in(job)] if job else [caption]
         st.html(small(" · ".join(words), quiet=True), width="stretch")
         with st.container(width="content"):
-            export_row(result, key=key, python=python)
+            export_row(result, key=sides.key(key), python=python)
 
 
 def line() -> "st.delta_generator.DeltaGenerator":

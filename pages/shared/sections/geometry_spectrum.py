@@ -44,7 +44,9 @@ def draw(model: ModelRef, patience: Patience) -> None:
             value=work.choice("fresh") == "yes", width="content",
             then=lambda on: state.choose("fresh", "yes" if on else ""),
         )  # fmt: skip
-    fresh = {"untrained_too": True} if work.choice("fresh") == "yes" and of == "states" else {}
+    fresh: dict[str, Any] = (
+        {"untrained_too": True} if work.choice("fresh") == "yes" and of == "states" else {}
+    )
     shown = way(WAYS, name="viewed") if of == "states" else "eigenvalues"
     shown = shown if shown in WAYS else "depth"
     one_figure(

@@ -12,7 +12,7 @@ from core.results.head_effect import HeadEffect
 from core.spec.interventions import Ablate
 from core.spec.request import Request
 from core.spec.site import Site
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.notices import sentence
 from pages.shared.panels import answer, panel
 from pages.shared.sections import pattern
@@ -98,7 +98,7 @@ def _inputs(view: View) -> None:
         layer, head = selected(view)
         st.button(
             "+ ablate this head",
-            key="ablate_head",
+            key=sides.key("ablate_head"),
             help="Put the head into the tray, replaced by its mean over the text.",
             on_click=state.attempt,
             args=(tray.add, Ablate(_site(view, layer, head), "mean")),

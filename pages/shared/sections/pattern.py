@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.figures import attention as drawing
 from core.results.attention import AttentionResult
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.sections.drawn import drawn
 from pages.shared.tiles import whole_pattern
 from pages.shared.tokens import attention_strip
@@ -23,7 +23,7 @@ def draw(found: AttentionResult, token: int, *, key: str, label: str) -> None:
         on_pick=_select,
         special=found.special,
     )
-    with st.expander("The whole pattern", key=f"{key}_all", on_change="rerun") as box:
+    with st.expander("The whole pattern", key=sides.key(f"{key}_all"), on_change="rerun") as box:
         if box.open:
             _whole(found, token, key, label)
 
@@ -31,7 +31,7 @@ def draw(found: AttentionResult, token: int, *, key: str, label: str) -> None:
 def _whole(found: AttentionResult, token: int, key: str, label: str) -> None:
     if len(found.tokens) <= LABELLED:
         fig = drawn(drawing.figure, found)
-        st.plotly_chart(fig, key=f"{key}_map", alt="attention, query by key")
+        st.plotly_chart(fig, key=sides.key(f"{key}_map"), alt="attention, query by key")
         return
     step = whole_pattern(
         found.tokens, found.pattern, key=f"{key}_whole", label=label, query=token, on_pick=_select

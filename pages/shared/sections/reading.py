@@ -6,7 +6,7 @@ from core.results.attention import AttentionResult
 from core.results.next_tokens import NextTokens
 from core.spec.request import Request, ask
 from core.spec.workspace import Workspace
-from pages.shared import pickers, tray
+from pages.shared import pickers, sides, tray
 from pages.shared.notices import sentence
 from pages.shared.panels import answer, asked
 from pages.shared.sections import prompt
@@ -27,7 +27,7 @@ def opened(work: Workspace, patience: Patience) -> View | None:
     if loading.state == "failed":
         sentence(f"{work.models[0]}: {loading.error}")
         again = pickers.load_again
-        st.button("Try again", key="load_again", on_click=again, args=(work.models[0],))
+        st.button("Try again", key=sides.key("load_again"), on_click=again, args=(work.models[0],))
         return None
     return _view(work, patience)
 
@@ -38,7 +38,7 @@ def _view(work: Workspace, patience: Patience) -> View | None:
     job.wait(patience.left())
     if job.state == "failed":
         sentence(job.error)
-        if not first.interventions:
+        if not first.interventions and sides.first():
             prompt.examples()
         return None
     read = answer(first, key="read", grace=0.0)

@@ -11,7 +11,7 @@ from core.spec.drafts import value_of
 from core.spec.interventions import Change
 from core.spec.request import Request
 from core.spec.workspace import TrayItem
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.changes import named
 from pages.shared.notices import code, sentence
 from pages.shared.panels import answer, panel
@@ -67,7 +67,7 @@ def draw(view: View, grace: float) -> None:
         with left:
             result = answer(request, key="steer", grace=grace, partial=so_far, height=180)
             _texts(result, request)
-        with right, st.container(border=True, key="teach"):
+        with right, st.container(border=True, key=sides.key("teach")):
             st.markdown(TEACH)
         return
     result = answer(request, key="steer", grace=grace, partial=so_far, height=180)
