@@ -271,20 +271,21 @@ class _Pushes:
     def maps(self) -> dict[str, np.ndarray]:
         """run_effect and run_control [prompt, pushed, measured], nats a nat."""
         n = len(self.vector)
-        rows = []
+        rows: list[list[list[Intervention]]] = []
         for scale in self.scale:
             adds = [self._add(which, self.asked.run_nats, scale) for which in range(n)]
             control = [Control(add, self.seed * 1_000 + at) for at, add in enumerate(adds)]
-            rows.append([*[[one] for one in adds], *[[one] for one in control]])
+            both: list[Intervention] = [*adds, *control]
+            rows.append([[one] for one in both])
         before = self.lines.log_odds(self.clean)
         found = []
         for prompt, logits in enumerate(self._run(rows, self.lines.log_odds)):
             self.progress.step(0.6 + 0.2 * prompt / len(rows), "pushes in the running model")
             found.append((logits - before[prompt]) / self.asked.run_nats)
-        both = np.stack(found)
+        moved = np.stack(found)
         return {
-            "run_effect": both[:, :n],
-            "run_control": both[:, n:],
+            "run_effect": moved[:, :n],
+            "run_control": moved[:, n:],
             "vector": self.vector,
             "coefficient": self.length * self.scale.mean(),
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from core.analyses.whitening_kept import Spectrum, kept
 from core.engine.frozen import logit_scale
 from core.engine.readout import reads_directly
 from core.models.loaded import Loaded, weight
@@ -97,6 +98,11 @@ class Whitening:
 def whitening(mean: np.ndarray, covariance: np.ndarray, n: int) -> Whitening:
     """Whitening from a mean [d] and a covariance [d, d]. Raises `Error` when nothing varies."""
     values, vectors = np.linalg.eigh(covariance)
+    return _of_spectrum(mean, values, vectors, n)
+
+
+def _of_spectrum(mean: np.ndarray, values: np.ndarray, vectors: np.ndarray, n: int) -> Whitening:
+    """Whitening from the eigenvalues, smallest first, and eigenvectors of a covariance."""
     if not np.isfinite(values).all() or values[-1] <= 0:
         raise Error("the rows do not vary, so there is nothing to whiten")
     raised = np.maximum(values, FLOOR * values[-1])
@@ -130,7 +136,7 @@ class Unembedding:
 
 
 def unembedding(loaded: Loaded, check: Callable[[], None] = lambda: None) -> Unembedding:
-    """The unembedding and its whitening, once per model.
+    """The unembedding and its whitening, once per model; of large ones the spectrum is on disk.
 
     Raises `Error` for a model whose predictions are not one matrix behind the final norm.
     """
@@ -145,12 +151,18 @@ def unembedding(loaded: Loaded, check: Callable[[], None] = lambda: None) -> Une
         rows = matrix[: known_ids(loaded)].float().cpu() * logit_scale(loaded)
         length = torch.linalg.vector_norm(rows, dim=1)
         used = length >= THIN * length.median()
-        moments = Moments()
-        for some in torch.where(used)[0].split(ROWS):
-            check()
-            moments.add(rows[some])
-        loaded.memo["unembedding"] = Unembedding(
-            rows, used, whitening(moments.mean, moments.covariance, moments.n)
+        spectrum = kept(
+            loaded.fingerprint, rows.shape[1], len(rows), lambda: _spectrum(rows, used, check)
         )
+        loaded.memo["unembedding"] = Unembedding(rows, used, _of_spectrum(*spectrum))
     found: Unembedding = loaded.memo["unembedding"]
     return found
+
+
+def _spectrum(rows: torch.Tensor, used: torch.Tensor, check: Callable[[], None]) -> Spectrum:
+    moments = Moments()
+    for some in torch.where(used)[0].split(ROWS):
+        check()
+        moments.add(rows[some])
+    values, vectors = np.linalg.eigh(moments.covariance)
+    return moments.mean, values, vectors, moments.n
