@@ -55,7 +55,8 @@ def caption(result: DepthEmergence) -> str:
     return "; ".join(
         [
             f"ridge probes, {count(result.n_texts, 'text')}, {count(result.n_groups, 'group')} "
-            f"held out in {result.n_folds} folds; {count(len(result.checkpoints), 'checkpoint')} of "
+            f"held out in {result.n_folds} folds; "
+            f"{count(len(result.checkpoints), 'checkpoint')} of "
             f"{count(len(result.models), 'model')}; control, labels shuffled {result.n_shuffles} "
             f"times: the best of all cells of a model reaches {kinds} in 1 of 20; words, token or "
             f"a coin {number(result.floor_auc.max())}",
