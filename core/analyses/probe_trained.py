@@ -42,6 +42,7 @@ def trained(
     c: float = 1.0,
     *,
     seed: int = 0,
+    tolerance: float | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Trained:
     """One probe for every column.
@@ -52,6 +53,7 @@ def trained(
             (standardised, shrunk covariance), "difference" of the class means as they are, "pca"
             (first principal direction of the training items, which sees no label but for its
             sign), "random" (a random direction, its sign from the labels)
+    tolerance  of the logistic regression; by default the closer the fewer items train
     The threshold of "difference", "pca" and "random" lies half way between the class means.
     """
     if method not in (*METHODS, "random"):
@@ -69,7 +71,9 @@ def trained(
         scale = (1 / size)[:, None].expand(-1, labels.shape[1])
     if method == "logistic":
         inverse = bound(flat.T @ flat, float(kept.float().mean()), 1 / c)
-        fits = logistic(flat, inverse, given, kept, scale, 1 / c, 2, check=check)
+        fits = logistic(
+            flat, inverse, given, kept, scale, 1 / c, 2, tolerance=tolerance, check=check
+        )
     else:
         check()
         fits = closed(_solver(method, seed), flat, given, kept, fold, scale, 2)

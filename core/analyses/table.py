@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from core.analyses.add_dictionary import add_dictionary
 from core.analyses.attention import attention
 from core.analyses.blind_spots import blind_spots
+from core.analyses.calibration import calibration
 from core.analyses.card import card
 from core.analyses.categories import categories
 from core.analyses.circle import circle
@@ -69,6 +70,7 @@ from core.analyses.head_successor import head_successor
 from core.analyses.head_types import head_types
 from core.analyses.heads import heads
 from core.analyses.label_test import label_test
+from core.analyses.layer_map import layer_map
 from core.analyses.lens import lens
 from core.analyses.lens_depth import lens_depth
 from core.analyses.local_map import local_map
@@ -371,6 +373,9 @@ ANALYSES: dict[str, Analysis] = {
         minimal_pairs,
         "Does the model prefer the right text of a pair, and from which layer on is it read?",
     ),
+    "calibration": Analysis(
+        calibration, "Can a probe's score be trusted as a probability, and how early is it sure?"
+    ),
     "probe_controls": Analysis(
         probe_controls,
         "Is it the model or the probe? Which texts, bits and dimensions reading takes.",
@@ -431,6 +436,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "guided_decoding": Analysis(
         guided_decoding, "A text continued by what a concept reads best of the likeliest tokens."
+    ),
+    "layer_map": Analysis(
+        layer_map, "Words of a set in two or three axes at every layer: where do they come apart?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -4,6 +4,7 @@ from core.results.add_dictionary import AddDictionary
 from core.results.attention import AttentionResult
 from core.results.base import Result
 from core.results.blind_spots import BlindSpots
+from core.results.calibration import Calibration
 from core.results.card import CardResult
 from core.results.categories import Categories
 from core.results.circle import Circle
@@ -63,6 +64,7 @@ from core.results.head_successor import HeadSuccessor
 from core.results.head_types import HeadTypes
 from core.results.heads import Heads
 from core.results.label_test import LabelTest
+from core.results.layer_map import LayerMap
 from core.results.lens import LensResult
 from core.results.lens_depth import LensDepth
 from core.results.local_map import LocalMap
@@ -146,6 +148,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_neighbours": FeatureNeighbours,
     "gallery": Gallery,
     "geometry": Geometry,
+    "layer_map": LayerMap,
     "feature_list": FeatureList,
     "feature_attribution": FeatureAttribution,
     "feature_geometry": FeatureGeometry,
@@ -186,6 +189,7 @@ RESULTS: dict[str, type[Result]] = {
     "lens_depth": LensDepth,
     "unlabelled_probe": UnlabelledProbe,
     "probe_family": ProbeFamily,
+    "calibration": Calibration,
     "probe_controls": ProbeControls,
     "probe_sites": ProbeSites,
     "depth_emergence": DepthEmergence,
