@@ -10,10 +10,15 @@ from pages.shared.sections import (
     depth_layer,
     depth_lens,
     depth_many,
+    depth_meaning,
+    depth_pairs,
     depth_probes,
+    depth_sites,
+    depth_training,
     depth_transfer,
     labelled,
 )
+from pages.shared.sections.beside import over_models
 from pages.shared.sections.view import Patience
 
 PATIENCE = 0.9  # seconds one run waits for answers in all; what takes longer comes by itself
@@ -22,7 +27,20 @@ VIEWS = {
     "many": "Several beside each other",
     "probes": "Probes",
     "transfer": "Transfer",
+    "sites": "Heads and sites",
+    "training": "Training and size",
+    "pairs": "Minimal pairs",
+    "meaning": "Other meanings",
     "lens": "Lens",
+}
+
+# Views of a labelled set, and those that bring their own texts, for every model beside each other.
+OF_TEXTS = {"probes": depth_probes.draw, "sites": depth_sites.draw}
+ALONE = {
+    "transfer": depth_transfer.draw,
+    "lens": depth_lens.draw,
+    "pairs": depth_pairs.draw,
+    "meaning": depth_meaning.draw,
 }
 
 
@@ -52,9 +70,10 @@ with page("depth") as work:
         one(patience)
     elif view == "many":
         depth_many.draw(model, patience)
-    elif view == "probes":
-        depth_probes.draw(model, labelled.draw(), patience)
-    elif view == "transfer":
-        depth_transfer.draw(model, patience)
+    elif view == "training":
+        depth_training.draw(work.models, labelled.draw(), patience)
+    elif view in OF_TEXTS:
+        given = labelled.draw()
+        over_models(work, lambda each: OF_TEXTS[view](each, given, patience))
     else:
-        depth_lens.draw(model, patience)
+        over_models(work, lambda each: ALONE[view](each, patience))

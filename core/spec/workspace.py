@@ -88,6 +88,9 @@ CHOICES: dict[str, str] = {
     "sets": "",  # the sets between which probes are taken, by commas; "": four of two topics
     "learned": "",  # the one of them whose probe is followed; "": the first
     "lensed": "French word",  # the task whose prompts the lens reads
+    "drew": "agreement",  # the minimal pairs; "own": those that were typed
+    "meant": "months",  # the texts whose words are given other meanings
+    "nine": "",  # the folder in which the data sets of the Concept Depth paper lie
     "gathered": "levels",  # which of the sets: one of each level, or those of a topic
     "depth": "",  # the layer that is looked into, 0 the embedding; "": the onset
     "claim": "",  # the explanation that is tested on the chosen neuron; "": none yet
@@ -102,6 +105,13 @@ CHOICES: dict[str, str] = {
     "stands": "last",  # which state of a word counts: of its last piece, or the mean of its pieces
     "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
+    "graph": "grid",  # the graph whose walks are read
+    "nodes": "",  # the words on its nodes, by commas; "": built-in ones
+    "walked": "250",  # words of a walk
+    "after": "",  # words seen when the words of a walk are drawn; "": all of them
+    "row": "",  # the row of the stream that is drawn, 0 the embedding; "": the most telling one
+    "silenced": "",  # "yes": walks are read without their heads for repeats as well
+    "several": "",  # the texts whose last tokens are followed, one a line; "": the prompt's tokens
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile
 }
 

@@ -1,9 +1,12 @@
 """Long questions that a person begins: a button first, then the answer as any other."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.results.base import Result
 from core.spec.request import Request
+from pages.shared import sides
 from pages.shared.notices import sentence
 from pages.shared.panels import answer
 
@@ -23,18 +26,21 @@ def begun(
     """The answer once it was asked for by the button `label`; before that `teach` beside it.
 
     A question that was begun in this tab stays begun, so that changing something and changing it
-    back costs nothing.
+    back costs nothing. Where models stand beside each other it is begun for all of them.
     """
-    name = request.key()
     started: list[str] = st.session_state.setdefault(_BEGUN, [])
-    if name in started:
+    if request.key() in started:
         return answer(request, key=key, grace=grace, height=height)
-    sentence(teach, "info")
-    st.button(label, key=f"{key}_begin", type="primary", on_click=_begin, args=(name,))
+    if sides.first():
+        sentence(teach, "info")
+    models = sides.here().models or (request.model,)
+    names = [replace(request, model=model).key() for model in models]
+    own = f"{sides.key(key)}_begin"
+    st.button(label, key=own, type="primary", on_click=_begin, args=(*names,))
     return None
 
 
-def _begin(name: str) -> None:
+def _begin(*names: str) -> None:
     started: list[str] = st.session_state.setdefault(_BEGUN, [])
-    started.append(name)
+    started.extend(name for name in names if name not in started)
     del started[:-MOST]

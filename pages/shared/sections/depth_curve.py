@@ -58,7 +58,7 @@ def controls(given: Given | None) -> None:
             )  # fmt: skip
         state.field(
             st.toggle, "Fresh weights too", key="depth_fresh",
-            value=state.workspace().choice("fresh") == "yes", then=_take_fresh,
+            value=state.workspace().choice("fresh") == "yes", then=take_fresh,
             help="The same probes on the same architecture before training: what they read there "
             "comes from the texts, not from what the model learned.", width="content",
         )  # fmt: skip
@@ -138,5 +138,6 @@ def choose(layer: int) -> None:
     state.choose("depth", str(layer))
 
 
-def _take_fresh(value: bool) -> None:
+def take_fresh(value: bool) -> None:
+    """Whether fresh weights are asked as well."""
     state.choose("fresh", "yes" if value else "")
