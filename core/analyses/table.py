@@ -14,6 +14,7 @@ from core.analyses.calibration import calibration
 from core.analyses.card import card
 from core.analyses.categories import categories
 from core.analyses.circle import circle
+from core.analyses.circle_patch import circle_patch
 from core.analyses.compare import compare
 from core.analyses.concept_directions import concept_directions
 from core.analyses.concept_neuron import concept_neuron
@@ -454,6 +455,10 @@ ANALYSES: dict[str, Analysis] = {
     "parallelogram": Analysis(
         parallelogram,
         "Do two pairs of a relation close to a parallelogram, more than wrong words do?",
+    ),
+    "circle_patch": Analysis(
+        circle_patch,
+        "Does a model add on a circle? The circle moved at the name, beside a random plane.",
     ),
 }
 

@@ -11,6 +11,7 @@ from core.figures import (
     calibration,
     categories,
     circle,
+    circle_patch,
     compare,
     concept_directions,
     concept_neuron,
@@ -209,6 +210,7 @@ MODULES: dict[str, ModuleType] = {
     "circle": circle,
     "relations": relations,
     "parallelogram": parallelogram,
+    "circle_patch": circle_patch,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

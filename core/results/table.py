@@ -8,6 +8,7 @@ from core.results.calibration import Calibration
 from core.results.card import CardResult
 from core.results.categories import Categories
 from core.results.circle import Circle
+from core.results.circle_patch import CirclePatch
 from core.results.compare import Compare
 from core.results.concept_directions import ConceptDirections
 from core.results.concept_neuron import ConceptNeuron
@@ -218,6 +219,7 @@ RESULTS: dict[str, type[Result]] = {
     "circle": Circle,
     "relations": RelationOffsets,
     "parallelogram": Parallelogram,
+    "circle_patch": CirclePatch,
 }
 
 
