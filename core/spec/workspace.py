@@ -103,6 +103,19 @@ CHOICES: dict[str, str] = {
     "furthest": "local_map",  # which of the questions behind "more"
     "prepare": "zscore",  # what is done to states before they are measured
     "stands": "last",  # which state of a word counts: of its last piece, or the mean of its pieces
+    "row": "",  # the depth that is drawn, 0 the embedding; "": the one the method finds best
+    "side": "unembedding",  # vectors of words: rows of the unembedding, or states in the stream
+    "focus": "",  # the category that is looked at closely; "": the first that fits
+    "solid": "",  # what of it is drawn; "": the first way
+    "measured": "",  # the measure drawn over depth; "": the first
+    "without": "",  # what is taken out of vectors first, by commas
+    "relation": "",  # the relation whose pairs make a parallelogram; "": the first
+    "pair": "",  # the first word of one of its pairs; "": the first
+    "pair_b": "",  # and of the other
+    "contrast": "",  # the contrast that is pushed; "": the first
+    "contrast_b": "",  # the one it is drawn against
+    "pushed": "linear",  # on paper, in a run, or a random push
+    "nats": "2",  # how far, in nats of its own pairs
     "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
     "graph": "grid",  # the graph whose walks are read

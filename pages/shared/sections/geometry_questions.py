@@ -7,7 +7,15 @@ import streamlit as st
 
 from core.spec.request import ModelRef
 from pages.shared import state
-from pages.shared.sections import concept_set, geometry_spectrum
+from pages.shared.sections import (
+    concept_set,
+    geometry_categories,
+    geometry_circle,
+    geometry_directions,
+    geometry_relations,
+    geometry_separability,
+    geometry_spectrum,
+)
 from pages.shared.sections.concept_set import Chosen
 from pages.shared.sections.view import Patience
 
@@ -28,7 +36,14 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
+    "directions": Question("Directions", ("pairs",), geometry_directions.draw),
+    "categories": Question("Categories", ("categories",), geometry_categories.draw),
+    "circle": Question("Circle", ("cycle", "line"), geometry_circle.draw),
+    "relations": Question("Relations", ("pairs",), geometry_relations.draw),
     "dimensions": Question("Dimensions", (), geometry_spectrum.draw),
+    "separability": Question(
+        "Where classes come apart", ("categories", "pairs"), geometry_separability.draw, more=True
+    ),
 }
 
 
