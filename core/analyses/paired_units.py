@@ -78,6 +78,8 @@ def activations(
     number: int,
     layers: Sequence[int],
     share: tuple[float, float],
+    *,
+    centred: bool = True,
 ) -> list[np.ndarray]:
     """What the units of these layers do at every item, [unit x each, item] float32, centred;
     features that hardly fire are 0.
@@ -114,7 +116,7 @@ def activations(
     if of.book is not None:
         # A feature that fires on one token is alike to every other that does.
         found = [block * ((block > 0).sum(axis=1) >= LEAST_FIRES)[:, None] for block in found]
-    return [block - block.mean(axis=1, keepdims=True) for block in found]
+    return [block - block.mean(axis=1, keepdims=True) for block in found] if centred else found
 
 
 def _width(of: Side) -> int:

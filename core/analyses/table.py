@@ -104,6 +104,7 @@ from core.analyses.separability import separability
 from core.analyses.sharding import sharding
 from core.analyses.shared_neurons import shared_neurons
 from core.analyses.shared_tokens import shared_tokens
+from core.analyses.shift import shift
 from core.analyses.sparse_probes import sparse_probes
 from core.analyses.spectrum import spectrum
 from core.analyses.steer import steer
@@ -440,6 +441,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "layer_map": Analysis(
         layer_map, "Words of a set in two or three axes at every layer: where do they come apart?"
+    ),
+    "shift": Analysis(
+        shift, "What changed from a model to its tuned one, and does a shift reproduce it?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

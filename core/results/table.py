@@ -98,6 +98,7 @@ from core.results.separability import Separability
 from core.results.sharding import Sharding
 from core.results.shared_neurons import SharedNeurons
 from core.results.shared_tokens import SharedTokens
+from core.results.shift import Shift
 from core.results.sparse_probes import SparseProbes
 from core.results.spectrum import Spectrum
 from core.results.steer import SteerResult
@@ -141,6 +142,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_absorption": FeatureAbsorption,
     "feature_emergence": FeatureEmergence,
     "shared_tokens": SharedTokens,
+    "shift": Shift,
     "sparse_probes": SparseProbes,
     "spectrum": Spectrum,
     "fit_codebook": FitCodebook,
