@@ -1,5 +1,7 @@
 """Depth: from which layer on a concept can be read, beside words, shuffled labels and the rest."""
 
+from functools import partial
+
 import streamlit as st
 
 from pages.shared import pickers, state
@@ -34,13 +36,12 @@ VIEWS = {
     "lens": "Lens",
 }
 
-# Views of a labelled set, and those that bring their own texts, for every model beside each other.
-OF_TEXTS = {"probes": depth_probes.draw, "sites": depth_sites.draw}
+# Views that bring their own texts, drawn for every model beside each other.
 ALONE = {
-    "transfer": depth_transfer.draw,
-    "lens": depth_lens.draw,
-    "pairs": depth_pairs.draw,
-    "meaning": depth_meaning.draw,
+    "transfer": depth_transfer,
+    "lens": depth_lens,
+    "pairs": depth_pairs,
+    "meaning": depth_meaning,
 }
 
 
@@ -72,8 +73,14 @@ with page("depth") as work:
         depth_many.draw(model, patience)
     elif view == "training":
         depth_training.draw(work.models, labelled.draw(), patience)
-    elif view in OF_TEXTS:
+    elif view == "probes":
         given = labelled.draw()
-        over_models(work, lambda each: OF_TEXTS[view](each, given, patience))
+        over_models(work, lambda each: depth_probes.draw(each, given, patience))
+    elif view == "sites":
+        texts = labelled.draw()
+        depth_sites.controls(texts)
+        if texts is not None:
+            over_models(work, partial(depth_sites.draw, given=texts, patience=patience))
     else:
-        over_models(work, lambda each: ALONE[view](each, patience))
+        ALONE[view].controls()
+        over_models(work, lambda each: ALONE[view].draw(each, patience))

@@ -73,11 +73,16 @@ def question(model: ModelRef, task: str) -> Request:
     return ask("lens_depth", model, task=task, seed=state.workspace().seed)
 
 
-def draw(model: ModelRef, patience: Patience) -> None:
-    task = state.chosen(
+def controls() -> None:
+    """Which prompts."""
+    state.chosen(
         st.selectbox, "Prompts", list(LENS_TASKS), name="lensed", width=460,
         format_func=lambda name: f"{name}: {LENS_TASKS[name]}",
     )  # fmt: skip
+
+
+def draw(model: ModelRef, patience: Patience) -> None:
+    task = state.workspace().choice("lensed")
     shown = WAYS[way({name: one.label for name, one in WAYS.items()}, name="viewed")]
     one_figure(
         question(model, task), drawing, figure=shown.figure, key="lens_depth", title=shown.title,

@@ -38,14 +38,18 @@ def question(model: ModelRef, case: str) -> Request:
     return ask("meaning_control", model, case=case, seed=work.seed, **asked)
 
 
-def draw(model: ModelRef, patience: Patience) -> None:
+def controls() -> None:
+    """Which texts, and whether fresh weights are asked too."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        case = state.chosen(
+        state.chosen(
             st.selectbox, "Texts", list(MEANINGS), name="meant", width=620,
             format_func=lambda name: f"{name}: {MEANINGS[name]}",
         )  # fmt: skip
         depth_sites.fresh_too()
-    request = question(model, case)
+
+
+def draw(model: ModelRef, patience: Patience) -> None:
+    request = question(model, state.workspace().choice("meant"))
     found = begun(
         request, key="meaning", label="Probe under other meanings", teach=TEACH,
         grace=patience.left(), height=320,

@@ -52,7 +52,8 @@ def question(model: ModelRef, chosen: str, own: PairSet | None) -> Request:
     return ask("minimal_pairs", model, **asked)
 
 
-def draw(model: ModelRef, patience: Patience) -> None:
+def controls() -> None:
+    """Which pairs, and whether fresh weights are asked too."""
     own: PairSet | None = st.session_state.get(_HELD)
     names = [*PAIR_SETS, *([OWN] if own else [])]
     if state.workspace().choice("drew") == OWN and own is None:
@@ -60,14 +61,19 @@ def draw(model: ModelRef, patience: Patience) -> None:
             "The typed pairs were left in another tab; type them again under Own pairs.", "info"
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = state.chosen(
+        state.chosen(
             st.selectbox, "Pairs", names, name="drew", width=560,
             format_func=_words,
         )  # fmt: skip
         shut = st.session_state.get(_SHUT, 0)
         popover("Own pairs", _form, key=f"own_pairs_{shut}", icon=":material/edit:")
         depth_sites.fresh_too()
-    request = question(model, chosen, own if chosen == OWN else None)
+
+
+def draw(model: ModelRef, patience: Patience) -> None:
+    chosen = state.workspace().choice("drew")
+    own: PairSet | None = st.session_state.get(_HELD) if chosen == OWN else None
+    request = question(model, chosen, own)
     found = begun(
         request, key="pairs", label="Score and probe the pairs", teach=TEACH,
         grace=patience.left(), height=320,

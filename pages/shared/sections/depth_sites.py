@@ -45,7 +45,8 @@ def question(model: ModelRef, option: tuple[str, object]) -> Request:
     return ask("probe_sites", model, position=work.choice("read"), **asked)
 
 
-def draw(model: ModelRef, given: Given | None, patience: Patience) -> None:
+def controls(given: Given | None) -> None:
+    """Which state counts, and whether fresh weights are asked too."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         reads = depth_curve.reads(given)
         state.chosen(
@@ -53,8 +54,9 @@ def draw(model: ModelRef, given: Given | None, patience: Patience) -> None:
             format_func=reads.__getitem__,
         )  # fmt: skip
         fresh_too()
-    if given is None:
-        return
+
+
+def draw(model: ModelRef, given: Given, patience: Patience) -> None:
     request = question(model, given.option)
     found = begun(
         request, key="sites", label="Probe every head and site", teach=TEACH,

@@ -56,16 +56,21 @@ def question(model: ModelRef, chosen: list[str]) -> Request:
     return ask("transfer", model, sets=tuple(chosen), method=work.choice("family"), seed=work.seed)
 
 
-def draw(model: ModelRef, patience: Patience) -> None:
-    chosen = sets()
+def controls() -> None:
+    """Which sets, and which probe is taken from one to the other."""
     state.field(
-        st.multiselect, "Labelled texts", offered(), key="sets", value=chosen,
+        st.multiselect, "Labelled texts", offered(), key="sets", value=sets(),
         then=lambda names: state.choose("sets", ",".join(names) or "none"),
         max_selections=MOST,
     )  # fmt: skip
     depth_probes.family()
-    if len(chosen) < LEAST:
+    if len(sets()) < LEAST:
         sentence("Choose two sets or more: a probe of one is asked about the other.", "info")
+
+
+def draw(model: ModelRef, patience: Patience) -> None:
+    chosen = sets()
+    if len(chosen) < LEAST:
         return
     request = question(model, chosen)
     found = begun(
