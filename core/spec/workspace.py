@@ -103,6 +103,9 @@ CHOICES: dict[str, str] = {
     "furthest": "local_map",  # which of the questions behind "more"
     "prepare": "zscore",  # what is done to states before they are measured
     "stands": "last",  # which state of a word counts: of its last piece, or the mean of its pieces
+    "mapped": "",  # how the axes of the map are made; "": from class means where there are classes
+    "dims": "2",  # of the map
+    "word": "",  # the word of the map whose neighbours are named; "": none yet
     "row": "",  # the depth that is drawn, 0 the embedding; "": the one the method finds best
     "side": "unembedding",  # vectors of words: rows of the unembedding, or states in the stream
     "focus": "",  # the category that is looked at closely; "": the first that fits

@@ -14,8 +14,6 @@ import streamlit as st
 
 from pages.shared import sides
 
-MOVING = "items"  # `meta` of the traces that move; their customdata are item numbers
-
 _JS = r"""
 const GLIDE = 420, PAUSE = 650;                   // milliseconds
 export default function (component) {
@@ -24,15 +22,15 @@ export default function (component) {
   const find = (name) => parentElement.querySelector(name);
   const slider = find("input"), play = find("button"), said = find("output"), note = find(".note");
   const bytes = Uint8Array.from(atob(data.places), (c) => c.charCodeAt(0));
-  const places = new Float32Array(bytes.buffer);  // [layer, item, dimension]
-  const { layers, items, dims } = data;
+  const places = new Float32Array(bytes.buffer);  // [layer, point, dimension]
+  const { layers, points, items, dims } = data;
   const axes = ["x", "y", "z"].slice(0, dims);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let gd = null, shown = data.layer, target = data.layer, frame = 0, playing = 0, own = null;
 
   const value = (at, item, axis) => {
     const low = Math.floor(at), high = Math.min(layers - 1, low + 1), share = at - low;
-    const cell = (layer) => places[(layer * items + item) * dims + axis];
+    const cell = (layer) => places[(layer * points + item) * dims + axis];
     return share ? (1 - share) * cell(low) + share * cell(high) : cell(low);
   };
   const put = (at) => {
@@ -89,7 +87,8 @@ export default function (component) {
 
   const item = (point) => {
     const found = data.traces.find(([number]) => number === point.curveNumber);
-    return found ? found[1][point.pointNumber] : undefined;
+    const one = found ? found[1][point.pointNumber] : undefined;
+    return one < items ? one : undefined;
   };
   const onClick = (event) => {
     const one = item(event.points?.[0] ?? {});
@@ -158,7 +157,9 @@ _slider = st.components.v2.component("eidoscope_cloud", html=_HTML, css=_CSS, js
 def cloud(
     fig: go.Figure,
     places: np.ndarray,
+    moving: Sequence[tuple[int, Sequence[int]]],
     *,
+    n_items: int,
     key: str,
     label: str,
     layer: int,
@@ -168,9 +169,11 @@ def cloud(
     on_pick: Callable[[int], None] | None = None,
     on_lasso: Callable[[list[int]], None] | None = None,
 ) -> None:
-    """Show `fig` with a slider over depth; its traces with `meta` MOVING glide along `places`.
+    """Show `fig` with a slider over depth; its points glide along `places`.
 
-    places    [layer, item, 2 or 3] where every item lies at every layer
+    places    [layer, point, 2 or 3] where every point lies at every layer; the first n_items are
+              the items, others what is drawn with them
+    moving    (number of a trace of the figure, its points) of all that moves
     layer     where the slider stands; names [layer] and notes [layer] stand beside and below it
     on_layer  told the layer when the slider is let go of; on_pick an item that was clicked;
               on_lasso the items inside a lasso or box (in two dimensions)
@@ -186,12 +189,7 @@ def cloud(
         "toImageButtonOptions": {"format": "svg", "filename": f"eidoscope-{key}", "scale": 1},
     }
     st.plotly_chart(fig, key=f"{key}_chart", alt=label, theme=None, width="stretch", config=config)
-    n_layers, n_items, dims = places.shape
-    moving = [
-        (number, [int(item) for item in trace.customdata])
-        for number, trace in enumerate(fig.data)
-        if trace.meta == MOVING
-    ]
+    n_layers, n_points, dims = places.shape
 
     def relay(event: str, act: Callable[[object], None]) -> Callable[[], None]:
         then = sides.bound(act)
@@ -214,10 +212,11 @@ def cloud(
                 "chart": f"{key}_chart",
                 "places": base64.b64encode(places.astype("<f4").tobytes()).decode(),
                 "layers": n_layers,
+                "points": n_points,
                 "items": n_items,
                 "dims": dims,
                 "layer": min(max(0, layer), n_layers - 1),
-                "traces": moving,
+                "traces": [[number, [int(point) for point in of]] for number, of in moving],
                 "names": list(names),
                 "notes": list(notes),
             },

@@ -12,9 +12,13 @@ from pages.shared.sections import (
     geometry_categories,
     geometry_circle,
     geometry_directions,
+    geometry_graph,
+    geometry_local_map,
+    geometry_map,
     geometry_relations,
     geometry_separability,
     geometry_spectrum,
+    geometry_trajectories,
 )
 from pages.shared.sections.concept_set import Chosen
 from pages.shared.sections.view import Patience
@@ -36,11 +40,15 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
+    "map": Question("Map", concept_set.ANY, geometry_map.draw),
     "directions": Question("Directions", ("pairs",), geometry_directions.draw),
     "categories": Question("Categories", ("categories",), geometry_categories.draw),
     "circle": Question("Circle", ("cycle", "line"), geometry_circle.draw),
     "relations": Question("Relations", ("pairs",), geometry_relations.draw),
     "dimensions": Question("Dimensions", (), geometry_spectrum.draw),
+    "trajectories": Question("Paths of tokens", (), geometry_trajectories.draw, more=True),
+    "local_map": Question("What each token adds, exactly", (), geometry_local_map.draw, more=True),
+    "graph": Question("Structure from context", (), geometry_graph.draw, more=True),
     "separability": Question(
         "Where classes come apart", ("categories", "pairs"), geometry_separability.draw, more=True
     ),
