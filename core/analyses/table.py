@@ -22,6 +22,7 @@ from core.analyses.concept_push import concept_push
 from core.analyses.core_neurons import core_neurons
 from core.analyses.depth import depth
 from core.analyses.depth_emergence import depth_emergence
+from core.analyses.depth_noise import depth_noise
 from core.analyses.dictionaries import dictionaries
 from core.analyses.dictionary_check import dictionary_check
 from core.analyses.dictionary_compare import dictionary_compare
@@ -110,6 +111,7 @@ from core.analyses.spectrum import spectrum
 from core.analyses.steer import steer
 from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
+from core.analyses.topics import topics
 from core.analyses.train_dictionary import train_dictionary
 from core.analyses.trajectories import trajectories
 from core.analyses.transfer import transfer
@@ -159,7 +161,8 @@ ANALYSES: dict[str, Analysis] = {
         graph_tracing, "Does a walk on a graph re-arrange its words? Beside averaging and chance."
     ),
     "trajectories": Analysis(
-        trajectories, "How tokens travel through the layers: steps, turns, who moves them, where to."
+        trajectories,
+        "How tokens travel through the layers: steps, turns, who moves them, where to.",
     ),
     "token_neurons": Analysis(token_neurons, "The strongest neurons at a token, what they write."),
     "attention": Analysis(attention, "Where one head looks on a text."),
@@ -378,6 +381,9 @@ ANALYSES: dict[str, Analysis] = {
     "calibration": Analysis(
         calibration, "Can a probe's score be trusted as a probability, and how early is it sure?"
     ),
+    "depth_noise": Analysis(
+        depth_noise, "How fragile is a depth? The curve on noisy texts and coarser weights."
+    ),
     "probe_controls": Analysis(
         probe_controls,
         "Is it the model or the probe? Which texts, bits and dimensions reading takes.",
@@ -444,6 +450,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "shift": Analysis(
         shift, "What changed from a model to its tuned one, and does a shift reproduce it?"
+    ),
+    "topics": Analysis(
+        topics, "Do words of one topic lie together, and which heads look from one to another?"
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -16,6 +16,7 @@ from core.results.concept_push import ConceptPush
 from core.results.core_neurons import CoreNeurons
 from core.results.depth import Depth
 from core.results.depth_emergence import DepthEmergence
+from core.results.depth_noise import DepthNoise
 from core.results.dictionaries import Dictionaries
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
@@ -104,6 +105,7 @@ from core.results.spectrum import Spectrum
 from core.results.steer import SteerResult
 from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
+from core.results.topics import Topics
 from core.results.train_dictionary import TrainDictionary
 from core.results.trajectories import Trajectories
 from core.results.transfer import Transfer
@@ -125,6 +127,7 @@ RESULTS: dict[str, type[Result]] = {
     "guided_decoding": GuidedDecoding,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
+    "topics": Topics,
     "separability": Separability,
     "categories": Categories,
     "dictionary_compare": DictionaryCompare,
@@ -193,6 +196,7 @@ RESULTS: dict[str, type[Result]] = {
     "unlabelled_probe": UnlabelledProbe,
     "probe_family": ProbeFamily,
     "calibration": Calibration,
+    "depth_noise": DepthNoise,
     "probe_controls": ProbeControls,
     "probe_sites": ProbeSites,
     "depth_emergence": DepthEmergence,
