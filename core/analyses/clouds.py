@@ -44,14 +44,20 @@ def prepared(cloud: np.ndarray, how: str, background: np.ndarray | None = None) 
 
 def varied(cloud: np.ndarray, what: str = "the words") -> None:
     """Raise `Error` when all states are the same: nothing can be drawn then."""
-    centred = cloud - cloud.mean(axis=0)
     if not np.isfinite(cloud).all():
         raise Error(f"{what} have states that are not finite; the model overflows on them")
-    if np.abs(centred).max(initial=0.0) <= FLAT * max(1e-300, np.abs(cloud).max(initial=0.0)):
+    if flat(cloud):
         raise Error(
             f"{what} have the same state at this layer, so there is no variance to show; choose a "
             "later layer or contexts in which they can differ"
         )
+
+
+def flat(cloud: np.ndarray) -> bool:
+    """Are all states of a cloud [item, d] the same, rounding apart?"""
+    centred = cloud - cloud.mean(axis=0)
+    most = float(np.abs(cloud).max(initial=0.0))
+    return bool(np.abs(centred).max(initial=0.0) <= FLAT * max(1e-300, most))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
