@@ -18,7 +18,7 @@ from core.analyses.pushed_contexts import (
 )
 from core.analyses.runs import Progress, batches
 from core.analyses.states import reference_norm
-from core.analyses.stream_vectors import to_stream
+from core.analyses.stream_vectors import from_stream, to_stream
 from core.analyses.word_contrasts import (
     Contrast,
     Kept,
@@ -47,6 +47,7 @@ PROMPTS = ("Once upon a time there was a", "The word is", "Long live the", "They
 TOP = 10
 N_CONTROLS = 20
 RUN_NATS = 2.0
+LEAST_REACHED = 0.1  # of a nat, through the final norm; where less arrives the push grows no more
 N_SAMPLE = 1_500  # tokens of the vocabulary that are drawn
 MOST_STEPS, MOST_PROMPTS, MOST_NATS = 12, 12, 100
 
@@ -57,7 +58,7 @@ def concept_push(
     *,
     concepts: Any = "contrasts",
     concept: str = "",
-    other: str = "",
+    against: str = "",
     prompts: Sequence[str] = PROMPTS,
     steps: Sequence[float] = STEPS,
     layer: int | None = None,
@@ -70,7 +71,7 @@ def concept_push(
 ) -> ConceptPush:
     """What a contrast reads in contexts, and what moving along it does to next tokens.
 
-    concepts  a set of pairs; concept, other: the contrast pushed and the one it is drawn against,
+    concepts  a set of pairs; concept, against: the contrast pushed and the one it is drawn against,
               by name ("": the first two that can be read)
     prompts   texts whose next token is looked at; steps: pushes in nats of the contrast's own pairs
     layer     the block whose output is pushed in the run; None: the last one. The linear answer is
@@ -87,7 +88,7 @@ def concept_push(
     progress.step(0.0, "whitening")
     place = on_output(loaded, given.items, progress.check)
     own = kept(given, place)
-    chosen = _named(own, concept, 0), _named(own, other, 1)
+    chosen = _named(own, concept, 0), _named(own, against, 1)
     rng = np.random.default_rng(seed)
     windows = windows_of(loaded, corpus, n_contexts=n_contexts)
     ids = [in_text(loaded, word)[0] for word in place.words]
@@ -169,6 +170,12 @@ class _Lines:
         self.place, self.contrasts = place, contrasts
         self.ids = np.array(ids)
         white = place.white.white(place.rows)
+        self.raw = np.stack(
+            [
+                (place.rows[list(one.second)] - place.rows[list(one.first)]).mean(axis=0)
+                for one in contrasts
+            ]
+        )  # [concept, d] mean differences of the unembedding's own rows
         self.apart = [white[list(one.second)] - white[list(one.first)] for one in contrasts]
         self.mean = np.stack([part.mean(axis=0) for part in self.apart])
         self.direction = unit(self.mean)
@@ -262,6 +269,9 @@ class _Pushes:
                 )
         self.state = behind_norm(loaded, before)
         stream = to_stream(loaded, lines.shift)
+        # What a LayerNorm cannot write is made up for, so that a nat stays a nat of the own pairs.
+        reached = (from_stream(loaded, stream) * lines.raw).sum(axis=1)
+        stream = stream / np.maximum(reached, LEAST_REACHED)[:, None]
         self.length = np.linalg.norm(stream, axis=1)  # [concept] a nat, per unit of scale
         self.vector = unit(stream)
         nothing: list[list[Intervention]] = [[]]

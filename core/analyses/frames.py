@@ -36,7 +36,7 @@ def frames(
     *,
     concepts: Any = "categories",
     concept: str = "",
-    other: str = "",
+    against: str = "",
     inner: str = "causal",
     unit: bool = True,
     most_tokens: int = 3,
@@ -45,7 +45,7 @@ def frames(
     """Every concept as the Procrustes mean of its words' frames, and who lies near it.
 
     concepts     a set of word lists; of a set of pairs the two halves are two concepts
-    concept, other  A and B of the combined concept A - B, by name; "": the first two
+    concept, against  A and B of the combined concept A - B, by name; "": the first two
     inner        "causal": whitened rows of the unembedding; "raw": centred ones
     unit         token vectors of length 1, so that a word's frequency has no say; False as in the
                  paper's code
@@ -58,7 +58,7 @@ def frames(
     basis = vectors(loaded, inner, unit, most_tokens, progress.check)
     found, dropped, left_out = concept_words(loaded, given, basis)
     _fits(found)
-    pair = _pair(found, concept, other)
+    pair = _pair(found, concept, against)
     rng = np.random.default_rng(seed)
     means = np.stack([procrustes(one.frames.sum(axis=0)) for one in found])
     strange = [basis.random(one.ids, rng) for one in found]

@@ -32,7 +32,7 @@ def guided_decoding(
     *,
     concepts: Any = "categories",
     concept: str = "",
-    other: str = "",
+    against: str = "",
     text: str = "Once upon a time there was",
     k: Sequence[int] = K,
     steps: int = 24,
@@ -44,7 +44,7 @@ def guided_decoding(
 ) -> GuidedDecoding:
     """A text continued k ways: at each step the candidate is kept that the concept reads best.
 
-    concepts  a set of word lists; concept: the one that guides, by name ("": the first); other: B,
+    concepts  a set of word lists; concept: the one that guides, by name ("": the first); against: B,
               then A - B guides
     k         candidates a step, one text each; 1 is greedy
     read      states a probe reads: "whitened" C^(1/2) times the state behind the final norm, or
@@ -60,7 +60,7 @@ def guided_decoding(
     progress.step(0.0, "whitening")
     basis = vectors(loaded, inner, unit, most_tokens, progress.check)
     found, dropped, _ = concept_words(loaded, given, basis)
-    sides = [_named(found, concept or found[0].name)] + ([_named(found, other)] if other else [])
+    sides = [_named(found, concept or found[0].name)] + ([_named(found, against)] if against else [])
     rng = np.random.default_rng(seed)
     guide = _guide([side.frames for side in sides])
     runs = [_Run("concept", size, guide, list(ids)) for size in sizes]
@@ -72,7 +72,7 @@ def guided_decoding(
     names = {side.name for side in sides}
     return _result(
         loaded, runs, ids, steps,
-        concept=sides[0].name, other=sides[1].name if other else "", read=read, inner=inner,
+        concept=sides[0].name, other=sides[1].name if against else "", read=read, inner=inner,
         unit=basis.unit, prompt=text, most_tokens=most_tokens, seed=seed,
         words=tuple(dict.fromkeys(word for side in sides for word in side.words)),
         dropped=tuple(one for one in dropped if one[0] in names),

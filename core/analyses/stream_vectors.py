@@ -21,3 +21,13 @@ def to_stream(loaded: Loaded, directions: np.ndarray) -> np.ndarray:
     open_ = np.abs(gain) > LEAST_GAIN * np.abs(gain).max()
     found = np.divide(directions, gain, out=np.zeros_like(directions), where=open_)
     return found - found.mean(axis=1, keepdims=True) if centres(norm) else found
+
+
+def from_stream(loaded: Loaded, vectors: np.ndarray) -> np.ndarray:
+    """[n, d_model] what such vectors move behind the norm: `to_stream` and back again."""
+    norm = loaded.stacks[""].norm
+    if norm is None:
+        return vectors
+    moved = vectors - vectors.mean(axis=1, keepdims=True) if centres(norm) else vectors
+    found: np.ndarray = moved * norm_weight(loaded, norm).double().cpu().numpy()
+    return found

@@ -5,6 +5,7 @@ concepts that can be varied apart orthogonal (Park, Choe and Veitch 2023, "The L
 Representation Hypothesis and the Geometry of Large Language Models").
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from core.spec.errors import Error
 
 FLOOR = 1e-6  # eigenvalues below this share of the largest are raised to it
 ROWS = 8_192
+SAMPLED = 512  # rows that tell one unembedding from another
 THIN = 1e-3  # of the median length: rows that were never trained
 
 
@@ -152,11 +154,17 @@ def unembedding(loaded: Loaded, check: Callable[[], None] = lambda: None) -> Une
         length = torch.linalg.vector_norm(rows, dim=1)
         used = length >= THIN * length.median()
         spectrum = kept(
-            loaded.fingerprint, rows.shape[1], len(rows), lambda: _spectrum(rows, used, check)
+            _key(loaded, rows), rows.shape[1], len(rows), lambda: _spectrum(rows, used, check)
         )
         loaded.memo["unembedding"] = Unembedding(rows, used, _of_spectrum(*spectrum))
     found: Unembedding = loaded.memo["unembedding"]
     return found
+
+
+def _key(loaded: Loaded, rows: torch.Tensor) -> str:
+    """Of the weights in use: an edited copy has the fingerprint of the file it came from."""
+    some = rows[:: max(1, len(rows) // SAMPLED)].contiguous().numpy().tobytes()
+    return hashlib.sha256(loaded.fingerprint.encode() + some).hexdigest()
 
 
 def _spectrum(rows: torch.Tensor, used: torch.Tensor, check: Callable[[], None]) -> Spectrum:

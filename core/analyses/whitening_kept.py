@@ -30,23 +30,19 @@ def folder() -> Path:
     return home() / "whitening"
 
 
-def kept(fingerprint: str, d: int, n_rows: int, make: Callable[[], Spectrum]) -> Spectrum:
-    """The spectrum of these weights: from disk where it is large and there, else made.
+def kept(key: str, d: int, n_rows: int, make: Callable[[], Spectrum]) -> Spectrum:
+    """The spectrum behind this key: from disk where it is large and there, else made.
 
     A disk that refuses is logged and else changes nothing.
     """
     if n_rows * d**2 < LARGE:
         return make()
-    path = folder() / f"{_name(fingerprint)}-{d}{SUFFIX}"
+    path = folder() / f"{key}{SUFFIX}"
     found = _read(path, d)
     if found is None:
         found = make()
         _write(path, found)
     return found
-
-
-def _name(fingerprint: str) -> str:
-    return "".join(sign for sign in fingerprint if sign.isalnum())[:64]
 
 
 def _read(path: Path, d: int) -> Spectrum | None:

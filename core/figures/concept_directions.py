@@ -132,7 +132,7 @@ def _maps(result: ConceptDirections, look: Look, metrics: Sequence[str]) -> go.F
 def _names_axis(result: ConceptDirections, upright: bool = False) -> dict[str, Any]:
     n = len(result.rows)
     axis: dict[str, Any] = {
-        "title": {"text": ""},
+        "title": {"text": "contrast", "standoff": 4},
         "tickmode": "array",
         "tickvals": list(range(n)),
         "ticktext": [_name(name) for name in result.rows],
@@ -217,7 +217,7 @@ def _projections(result: ConceptDirections, look: Look) -> go.Figure:
         legend={"y": 1.02},
         margin={"l": 230, "t": 92, "b": 52, "r": 16},
         xaxis={"title": {"text": "projection (standard deviations of random pairs)"}},
-        yaxis={**axis, "ticktext": scores},
+        yaxis={**axis, "ticktext": scores, "title": {"text": "contrast"}},
     )
 
 
@@ -256,6 +256,7 @@ def _densities(result: ConceptDirections, look: Look, chosen: Sequence[int]) -> 
         layout[f"yaxis{end}"] = {
             "domain": [y1 - 0.68 / n_rows, y1 - 0.12 / n_rows], "anchor": f"x{end}",
             "showticklabels": False, "showgrid": False, "rangemode": "tozero",
+            "title": {"text": "density" if column == 0 else ""},
         }  # fmt: skip
         words = (
             f"{_name(result.concepts[concept])}: d' {number(result.d_prime[0, concept])}, "
@@ -269,7 +270,7 @@ def _densities(result: ConceptDirections, look: Look, chosen: Sequence[int]) -> 
         title=title(result),
         height=80 + PANEL * n_rows,
         annotations=notes,
-        margin={"l": 16, "t": 44, "b": 52},
+        margin={"l": 40, "t": 44, "b": 52},
         **layout,
     )
 
@@ -349,7 +350,7 @@ def _scores(result: ConceptDirections, look: Look) -> go.Figure:
         legend={"y": 1.02},
         margin={"l": 230, "t": 92, "b": 52, "r": 16},
         xaxis={"title": {"text": "d' of pairs left out against random pairs"}},
-        yaxis={**rows_axis(result.concepts), "ticktext": names},
+        yaxis={**rows_axis(names, "contrast"), "ticktext": names},
     )
 
 

@@ -112,7 +112,11 @@ def _words(result: Frames, look: Look) -> go.Figure:
         legend={"y": 1.01},
         margin={"l": 260, "t": 92, "b": 52, "r": 16},
         xaxis={"title": {"text": "correlation with the own concept (diamonds: several tokens)"}},
-        yaxis={**rows_axis(names), "ticktext": names, "tickfont": {"size": 11}},
+        yaxis={
+            **rows_axis(names, "concept"),
+            "ticktext": names,
+            "tickfont": {"size": 11},
+        },
     )
 
 
@@ -132,6 +136,7 @@ def _concepts(result: Frames, look: Look) -> go.Figure:
     axis: dict[str, Any] = {
         "tickmode": "array", "tickvals": list(range(n)), "ticktext": names, "showgrid": False,
         "tickfont": {"size": 10}, "range": [-0.5, n - 0.5],
+        "title": {"text": "concept", "standoff": 4},
     }  # fmt: skip
     rows, columns = np.nonzero(result.beyond)
     share = len(rows) / max(1, n * (n - 1))
@@ -192,5 +197,5 @@ def _combined(result: Frames, look: Look) -> go.Figure:
         margin={"l": 220, "b": 52, "r": 16},
         shapes=[zero],
         xaxis={"title": {"text": "correlation with A − B, the word left out"}},
-        yaxis={**rows_axis(names), "ticktext": names},
+        yaxis={**rows_axis(names, "concept"), "ticktext": names},
     )
