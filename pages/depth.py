@@ -70,7 +70,7 @@ with page("depth") as work:
     elif view == "one":
         one(patience)
     elif view == "many":
-        depth_many.draw(model, patience)
+        depth_many.draw(work.models, patience)
     elif view == "training":
         depth_training.draw(work.models, labelled.draw(), patience)
     elif view == "probes":

@@ -13,6 +13,7 @@ from core.figures.wording import escaped, number
 from core.results.depth import Depth
 
 ROLES = ("a", "b", "c")
+DASHES = {"a": "solid", "b": "longdash", "c": "dot"}
 TRACES = 6  # of one model in `overlay`
 COLUMNS, CELL = 3, 176  # of `multiples`, pixels of a row
 
@@ -44,9 +45,17 @@ def overlay(
 
 
 def multiples(
-    results: Sequence[tuple[str, Depth]], look: Look, *, score: str = "accuracy"
+    results: Sequence[tuple[str, Depth]],
+    look: Look,
+    *,
+    score: str = "accuracy",
+    others: Sequence[tuple[int, str, str, Depth]] = (),
 ) -> go.Figure:
-    """A small curve for every set, in the order given: as `figure`, without hover boxes."""
+    """A small curve for every set, in the order given: as `figure`, without hover boxes.
+
+    others  curves of further models: (number of the cell, role, the model's name, its answer), as
+            one line each behind all others, at their share of the depth
+    """
     n_rows = -(-len(results) // COLUMNS)
     traces: list[go.Scatter] = []
     shapes: list[dict[str, Any]] = []
@@ -81,10 +90,30 @@ def multiples(
         words = f"<b>{escaped(name[:28])}</b><br>{_short(one, score)}"
         place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top"}
         notes.append(note(words, look, "text", x=left, y=top, align="left", **place))
+    traces += _others(results, others, look, score)
     return drawn(
         traces, look, title=f"{len(results)} sets of texts", height=CELL * n_rows + 34,
         margin={"t": 34, "b": 4, "l": 40, "r": 8}, shapes=shapes, annotations=notes, **axes,
     )  # fmt: skip
+
+
+def _others(
+    results: Sequence[tuple[str, Depth]],
+    others: Sequence[tuple[int, str, str, Depth]],
+    look: Look,
+    score: str,
+) -> list[go.Scatter]:
+    """A dashed line for each further model of each cell."""
+    found = []
+    for cell, role, name, one in others:
+        last = "" if cell == 0 else str(cell + 1)
+        x = np.arange(one.n_layers + 1) / max(1, one.n_layers) * results[cell][1].n_layers
+        line = curve(
+            x, getattr(one, score), look, role=role, name=name, dash=DASHES[role], symbol="diamond"
+        )
+        line.update(xaxis=f"x{last}", yaxis=f"y{last}", showlegend=False)
+        found.append(line)
+    return found
 
 
 def order(results: Sequence[tuple[str, Depth]], score: str) -> list[tuple[str, Depth]]:
@@ -154,7 +183,7 @@ def _with_control(
         dash="dash", showlegend=role == "a", legendgroup="shuffled",
     )  # fmt: skip
     shuffled.mode = "lines"
-    line = curve(x, getattr(one, score), look, role=role, name=name)
+    line = curve(x, getattr(one, score), look, role=role, name=name, dash=DASHES[role])
     ends = getattr(one, f"{score}_low"), getattr(one, f"{score}_high")
     return [
         *band(x, low, high, look, role="control", alpha=0.24),

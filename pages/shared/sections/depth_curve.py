@@ -1,20 +1,16 @@
 """How well probes read a labelled set at every layer; with two models both in one figure."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from core.figures import depth as drawing
-from core.figures import depth_many
 from core.results.depth import Depth
 from core.spec.request import ModelRef, Request, ask
 from pages.shared import pickers, state
-from pages.shared.clicks import pickable_chart
-from pages.shared.notices import small
-from pages.shared.panels import answer, look, panel
+from pages.shared.panels import answer, panel
+from pages.shared.sections import depth_models
 from pages.shared.sections.drawn import drawn
-from pages.shared.sections.framed import foot, framed
 from pages.shared.sections.labelled import Given
 from pages.shared.sections.view import Patience, as_code
 
@@ -26,11 +22,6 @@ HELP = (
     "random folds would have given: the gap is what comes of knowing a group again. A probe that "
     "reads something does not show that the model uses it: take the direction out and see. Click a "
     "layer to look into it."
-)
-BOTH = (
-    "Both models on the same texts and folds, by share of the depth. Band: 95 % interval; dashed "
-    "with its grey band: shuffled labels; dotted: words, token or largest class, whichever is "
-    "most; upright: readable from here. Click a point of model A to look into that layer."
 )
 PROBES = {
     "logistic": "logistic regression",
@@ -97,7 +88,7 @@ def draw(given: Given, patience: Patience) -> Depth | None:
     if len(found) == 1:
         _one(found[0][1], code)
     else:
-        _both(found, code)
+        depth_models.draw(found, code)
     return found[0][1]
 
 
@@ -116,21 +107,6 @@ def _one(found: Depth, code: str) -> None:
         on_pick=lambda cell: choose(int(cell[0])),
         python=code,
     )
-
-
-def _both(found: Sequence[tuple[ModelRef, Depth]], code: str) -> None:
-    named = [(pickers.short(model), one) for model, one in found]
-    score = state.workspace().choice("metric")
-    with framed("Readable from which depth on", BOTH, key="depth_A"):
-        st.html("".join(small(f"{name}: {drawing.sentence(one, score)}") for name, one in named))
-        pickable_chart(
-            depth_many.overlay(named, look(), score=score),
-            key="depth_A_chart",
-            label="Readable from which depth on",
-            on_pick=lambda cell: choose(int(cell[0])) if cell[1] < depth_many.TRACES else None,
-            grid=False,
-        )
-        foot(found[0][1], drawing.caption(found[0][1]), key="depth_A", python=code)
 
 
 def choose(layer: int) -> None:

@@ -148,8 +148,13 @@ def _paste() -> None:
     if len(content) > LONGEST:
         raise Error(f"the table has {len(content):,} characters; at most {LONGEST:,} are read")
     kind = "jsonl" if content.lstrip().startswith("{") else "csv"
-    st.session_state[_HELD] = labelled.read_table(content, kind, name="pasted table")
+    hold(labelled.read_table(content, kind, name="pasted table"))
     st.session_state[_SHUT] = st.session_state.get(_SHUT, 0) + 1
+
+
+def hold(one: LabelledSet) -> None:
+    """Make a set that has no name or path of its own the chosen one, for this tab."""
+    st.session_state[_HELD] = one
     state.choose("labelled", PASTED)
 
 
