@@ -121,6 +121,7 @@ CHOICES: dict[str, str] = {
     "nats": "2",  # how far, in nats of its own pairs
     "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
+    "mapped": "asked",  # whose map to the answer is taken apart: the asked token's, the strongest
     "graph": "grid",  # the graph whose walks are read
     "nodes": "",  # the words on its nodes, by commas; "": built-in ones
     "walked": "250",  # words of a walk
