@@ -115,6 +115,7 @@ from core.analyses.topics import topics
 from core.analyses.train_dictionary import train_dictionary
 from core.analyses.trajectories import trajectories
 from core.analyses.transfer import transfer
+from core.analyses.translate import translate
 from core.analyses.unit_effect import unit_effect
 from core.analyses.unit_values import unit_values
 from core.analyses.unlabelled_probe import unlabelled_probe
@@ -453,6 +454,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "topics": Analysis(
         topics, "Do words of one topic lie together, and which heads look from one to another?"
+    ),
+    "translate": Analysis(
+        translate, "A concept's direction carried into another model, and tested there."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

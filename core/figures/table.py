@@ -106,6 +106,7 @@ from core.figures import (
     train_dictionary,
     trajectories,
     transfer,
+    translate,
     unit_effect,
     unlabelled_probe,
 )
@@ -197,6 +198,7 @@ MODULES: dict[str, ModuleType] = {
     "meaning_control": meaning_control,
     "minimal_pairs": minimal_pairs,
     "transfer": transfer,
+    "translate": translate,
     "remove": remove,
     "head_consistency": head_consistency,
     "sharding": sharding,

@@ -109,6 +109,7 @@ from core.results.topics import Topics
 from core.results.train_dictionary import TrainDictionary
 from core.results.trajectories import Trajectories
 from core.results.transfer import Transfer
+from core.results.translate import Translate
 from core.results.unit_effect import UnitEffect
 from core.results.unit_values import UnitValues
 from core.results.unlabelled_probe import UnlabelledProbe
@@ -203,6 +204,7 @@ RESULTS: dict[str, type[Result]] = {
     "meaning_control": MeaningControl,
     "minimal_pairs": MinimalPairs,
     "transfer": Transfer,
+    "translate": Translate,
     "remove": RemoveResult,
     "retrieval": Retrieval,
     "head_overlap": HeadOverlap,
