@@ -71,6 +71,7 @@ from core.analyses.head_sources import head_sources
 from core.analyses.head_successor import head_successor
 from core.analyses.head_types import head_types
 from core.analyses.heads import heads
+from core.analyses.irreducible import irreducible
 from core.analyses.label_test import label_test
 from core.analyses.layer_map import layer_map
 from core.analyses.lens import lens
@@ -476,6 +477,10 @@ ANALYSES: dict[str, Analysis] = {
     "circle_patch": Analysis(
         circle_patch,
         "Does a model add on a circle? The circle moved at the name, beside a random plane.",
+    ),
+    "irreducible": Analysis(
+        irreducible,
+        "Which clusters of features write a shape that cannot be split, beside random clusters.",
     ),
 }
 

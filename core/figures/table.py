@@ -65,6 +65,7 @@ from core.figures import (
     head_successor,
     head_types,
     heads,
+    irreducible,
     label_test,
     layer_map,
     lens,
@@ -219,6 +220,7 @@ MODULES: dict[str, ModuleType] = {
     "relations": relations,
     "parallelogram": parallelogram,
     "circle_patch": circle_patch,
+    "irreducible": irreducible,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

@@ -65,6 +65,7 @@ from core.results.head_sources import HeadSources
 from core.results.head_successor import HeadSuccessor
 from core.results.head_types import HeadTypes
 from core.results.heads import Heads
+from core.results.irreducible import Irreducible
 from core.results.label_test import LabelTest
 from core.results.layer_map import LayerMap
 from core.results.lens import LensResult
@@ -228,6 +229,7 @@ RESULTS: dict[str, type[Result]] = {
     "relations": RelationOffsets,
     "parallelogram": Parallelogram,
     "circle_patch": CirclePatch,
+    "irreducible": Irreducible,
 }
 
 
