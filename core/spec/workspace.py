@@ -121,12 +121,12 @@ CHOICES: dict[str, str] = {
     "nats": "2",  # how far, in nats of its own pairs
     "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones
-    "mapped": "asked",  # whose map to the answer is taken apart: the asked token's, the strongest
+    "apart": "asked",  # whose map to the answer is taken apart: the asked token's, the strongest
     "graph": "grid",  # the graph whose walks are read
     "nodes": "",  # the words on its nodes, by commas; "": built-in ones
     "walked": "250",  # words of a walk
     "after": "",  # words seen when the words of a walk are drawn; "": all of them
-    "row": "",  # the row of the stream that is drawn, 0 the embedding; "": the most telling one
+    "streamed": "",  # the row of the stream whose words are drawn, 0 the embedding; "": the best
     "silenced": "",  # "yes": walks are read without their heads for repeats as well
     "several": "",  # the texts whose last tokens are followed, one a line; "": the prompt's tokens
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile

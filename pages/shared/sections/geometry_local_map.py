@@ -90,7 +90,7 @@ def _maps(view: View, shown: str, patience: Patience) -> None:
 def _which(found: LocalMap) -> int:
     """Whose map: the asked token's, or that of the one that contributes most."""
     names = {"asked": "the asked token", "strongest": "the strongest token"}
-    return int(way(names, name="mapped") == "strongest" and len(found.mapped) > 1)
+    return int(way(names, name="apart") == "strongest" and len(found.mapped) > 1)
 
 
 def question(view: View, **options: bool) -> Request:
