@@ -44,8 +44,8 @@ def guided_decoding(
 ) -> GuidedDecoding:
     """A text continued k ways: at each step the candidate is kept that the concept reads best.
 
-    concepts  a set of word lists; concept: the one that guides, by name ("": the first); against: B,
-              then A - B guides
+    concepts  a set of word lists; concept: the one that guides, by name ("": the first);
+              against: B, then A - B guides
     k         candidates a step, one text each; 1 is greedy
     read      states a probe reads: "whitened" C^(1/2) times the state behind the final norm, or
               "raw", that state itself as in the paper's code
@@ -60,7 +60,8 @@ def guided_decoding(
     progress.step(0.0, "whitening")
     basis = vectors(loaded, inner, unit, most_tokens, progress.check)
     found, dropped, _ = concept_words(loaded, given, basis)
-    sides = [_named(found, concept or found[0].name)] + ([_named(found, against)] if against else [])
+    names = [concept or found[0].name, *([against] if against else [])]
+    sides = [_named(found, name) for name in names]
     rng = np.random.default_rng(seed)
     guide = _guide([side.frames for side in sides])
     runs = [_Run("concept", size, guide, list(ids)) for size in sizes]
@@ -69,7 +70,6 @@ def guided_decoding(
         runs.append(_Run(f"random {number + 1}", sizes[-1], strange, list(ids)))
     decoder = _Decoder(loaded, progress, basis, read, guide, len(ids))
     decoder.write(runs, steps)
-    names = {side.name for side in sides}
     return _result(
         loaded, runs, ids, steps,
         concept=sides[0].name, other=sides[1].name if against else "", read=read, inner=inner,

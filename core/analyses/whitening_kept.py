@@ -47,13 +47,13 @@ def kept(key: str, d: int, n_rows: int, make: Callable[[], Spectrum]) -> Spectru
 
 def _read(path: Path, d: int) -> Spectrum | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             mean, values, vectors = (stored[name] for name in ("mean", "values", "vectors"))
             n = int(stored["n"])
         os.utime(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as fault:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as fault:
         log.warning("whitening %s cannot be read and is made again: %s", path.name, fault)
         return None
     if mean.shape != (d,) or values.shape != (d,) or vectors.shape != (d, d):
