@@ -19,7 +19,7 @@ from core.analyses.layout import (
     nearest,
     planar,
     principal,
-    trustworthiness,
+    trusted,
 )
 from core.analyses.runs import Progress
 from core.corpus.chunks import WINDOW
@@ -183,7 +183,7 @@ def _trust(
     if len(place) < 2 * k + 2:
         return (float("nan"),) * 3
     random = torch.rand(len(place), 2, generator=torch.Generator().manual_seed(seed + 1))
-    own, plain, chance = (trustworthiness(similar, one, k) for one in (place, start, random))
+    own, plain, chance = trusted(similar, (place, start, random), k)
     return own, plain, chance
 
 

@@ -5,14 +5,14 @@ means only) and a layout by neighbours; then every map is turned onto the one be
 Procrustes, Schönemann 1966), so that nothing flips that has not moved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from core.analyses.clouds import components
-from core.analyses.layout import Similar, laid_out, nearest, principal, trustworthiness
+from core.analyses.layout import Similar, laid_out, nearest, principal, trusted
 
 MODES = ("classes", "layer", "basis", "neighbours")
 CARRIED_ON = 100  # epochs of a layout that starts from the one of the layer beside it
@@ -160,8 +160,8 @@ def next_layout(found: Near, before: np.ndarray, seed: int) -> np.ndarray:
     return place.double().numpy()
 
 
-def trust(cloud: np.ndarray, places: np.ndarray, k: int, seed: int) -> float:
-    """Trustworthiness of a map of a cloud, over up to 1,000 of its items; NaN for too few."""
+def trusts(cloud: np.ndarray, maps: Sequence[np.ndarray], k: int, seed: int) -> tuple[float, ...]:
+    """Trustworthiness of maps of a cloud, over up to 1,000 of its items; NaN for too few."""
     rows = torch.from_numpy(np.ascontiguousarray(cloud, dtype=np.float32))
-    there = torch.from_numpy(np.ascontiguousarray(places, dtype=np.float32))
-    return trustworthiness(likeness(rows), there, k, most=MOST_RANKED, seed=seed)
+    there = [torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32)) for one in maps]
+    return tuple(trusted(likeness(rows), there, k, most=MOST_RANKED, seed=seed))

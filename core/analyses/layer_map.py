@@ -260,7 +260,8 @@ def _result(
 ) -> LayerMap:
     layers = sorted(found)
     own, seen = question.points, question.states
-    back = np.argsort([drawn.words.index(word) for word in own.words])  # the order of the set
+    number = {word: at for at, word in enumerate(drawn.words)}
+    back = np.argsort([number[word] for word in own.words])  # the order of the set
     each = [found[at] for at in layers]
     places, scale = np.stack([one.places for one in each]), np.array([one.scale for one in each])
     if question.mode == "neighbours":

@@ -116,7 +116,6 @@ def trusted(
     if question.mode != "layer":
         plain = frames.principal_axes(cloud, question.dims).places(cloud)
     chance = rng.normal(size=places.shape)
-    own, linear, random = (
-        frames.trust(cloud, where, question.k, question.seed) for where in (places, plain, chance)
-    )
+    maps = (places, plain, chance)
+    own, linear, random = frames.trusts(cloud, maps, question.k, question.seed)
     return {"trust": own, "pca_trust": linear, "null_trust": random}

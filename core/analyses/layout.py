@@ -6,7 +6,7 @@ as strongly as its own edges would have it pushed on average. No compilation, so
 of a process takes as long as any other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -165,26 +165,41 @@ def trustworthiness(
     1 - 2 / (n k (2n - 3k - 1)) x the sum, over each point's k nearest in the picture, of how far
     beyond k they stand in truth. NaN for fewer than 2k + 2 points.
     """
-    n = len(place)
+    return trusted(similar, [place], k, most=most, seed=seed)[0]
+
+
+def trusted(
+    similar: Similar,
+    places: Sequence[Float[Tensor, "point dims"]],
+    k: int,
+    *,
+    most: int = 2_000,
+    seed: int = 0,
+) -> list[float]:
+    """Trustworthiness of several pictures of the same points, which are ordered once for all."""
+    n = len(places[0])
     if n < 2 * k + 2:
-        return float("nan")
+        return [float("nan")] * len(places)
     some = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
-    total, size = 0.0, max(1, TILE // n)
+    total, size = [0.0] * len(places), max(1, TILE // n)
     for part in some.split(size):
-        near = planar(place, part, k)
         likeness = similar(part)
         likeness[torch.arange(len(part)), part] = torch.inf
-        rank = _rank(likeness, likeness.gather(1, near.to(likeness.device)))
-        total += float((rank - k).clamp_min(0).sum())
-    return 1 - 2 * total / (len(some) * k * (2 * n - 3 * k - 1))
+        ordered = likeness.sort(dim=1).values
+        for number, place in enumerate(places):
+            near = planar(place, part, k).to(likeness.device)
+            rank = _rank(ordered, likeness.gather(1, near))
+            total[number] += float((rank - k).clamp_min(0).sum())
+    return [1 - 2 * one / (len(some) * k * (2 * n - 3 * k - 1)) for one in total]
 
 
-def _rank(likeness: Tensor, own: Tensor) -> Tensor:
-    """Of each row, how many are above each of `own` [row, k]; equals share the places."""
-    ordered = likeness.sort(dim=1).values
+def _rank(ordered: Tensor, own: Tensor) -> Tensor:
+    """How many of each row of `ordered`, smallest first, are above each of `own` [row, k]; equals
+    share the places.
+    """
     low = torch.searchsorted(ordered, own.contiguous())
     high = torch.searchsorted(ordered, own.contiguous(), right=True)
-    return likeness.shape[1] - high + (high - low - 1) / 2
+    return ordered.shape[1] - high + (high - low - 1) / 2
 
 
 def planar(
