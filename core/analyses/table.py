@@ -23,6 +23,7 @@ from core.analyses.core_neurons import core_neurons
 from core.analyses.depth import depth
 from core.analyses.depth_emergence import depth_emergence
 from core.analyses.depth_noise import depth_noise
+from core.analyses.detect_guide import detect_guide
 from core.analyses.dictionaries import dictionaries
 from core.analyses.dictionary_check import dictionary_check
 from core.analyses.dictionary_compare import dictionary_compare
@@ -385,6 +386,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "depth_noise": Analysis(
         depth_noise, "How fragile is a depth? The curve on noisy texts and coarser weights."
+    ),
+    "detect_guide": Analysis(
+        detect_guide, "Is the direction that reads a concept best also the one that guides best?"
     ),
     "probe_controls": Analysis(
         probe_controls,

@@ -17,6 +17,7 @@ from core.results.core_neurons import CoreNeurons
 from core.results.depth import Depth
 from core.results.depth_emergence import DepthEmergence
 from core.results.depth_noise import DepthNoise
+from core.results.detect_guide import DetectGuide
 from core.results.dictionaries import Dictionaries
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
@@ -199,6 +200,7 @@ RESULTS: dict[str, type[Result]] = {
     "probe_family": ProbeFamily,
     "calibration": Calibration,
     "depth_noise": DepthNoise,
+    "detect_guide": DetectGuide,
     "probe_controls": ProbeControls,
     "probe_sites": ProbeSites,
     "depth_emergence": DepthEmergence,
