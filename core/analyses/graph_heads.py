@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from core.analyses import graphs
-from core.analyses.graph_walks import Plan, Walked, walked
+from core.analyses.graph_walks import Plan, Walked, late, walked
 from core.analyses.heads import heads
 from core.analyses.runs import Progress, Silent
 from core.engine.units import through
@@ -58,12 +58,12 @@ def silenced(
         acts = _zeroed(loaded, each)
         change = through(loaded, acts, 1, component="head") if acts else None
         found.append(walked(loaded, progress, plan, here, f"without {name}", change=change))
-    late = [_late(one) for one in found]
+    ends = [late(one.mass) for one in found]
     energy = [
         [graphs.energy(means, plan.graph.adjacency) for means in one.means[-1]] for one in found
     ]
-    spread = [each.std(ddof=1) / len(each) ** 0.5 if len(each) > 1 else np.nan for each in late]
-    mean = np.array([each.mean() for each in late])
+    spread = [each.std(ddof=1) / len(each) ** 0.5 if len(each) > 1 else np.nan for each in ends]
+    mean = np.array([each.mean() for each in ends])
     return Silenced(
         ablated=tuple(name for name, _ in sets),
         ablated_heads=tuple(tuple(f"L{a}.head[{b}]" for a, b in each) for _, each in sets),
@@ -110,9 +110,3 @@ def _zeroed(loaded: Loaded, each: list[Head]) -> dict[int, Callable[[Tensor], Te
 
     layers = {layer for layer, _ in each}
     return {layer: act([head for at, head in each if at == layer]) for layer in layers}
-
-
-def _late(one: Walked) -> np.ndarray:
-    """Mass over the last quarter of the steps, [walk]."""
-    steps = one.mass.shape[1]
-    return np.asarray(one.mass[:, -max(1, steps // 4) :].mean(axis=1))

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.analyses import graphs
 from core.analyses.graph_heads import Silenced, silenced
-from core.analyses.graph_walks import LEAST_LENGTH, Plan, Walked, most_words, walked
+from core.analyses.graph_walks import LEAST_LENGTH, Plan, Walked, late, most_words, walked
 from core.analyses.graphs import Graph
 from core.analyses.head_nulls import untrained
 from core.analyses.probe_asked import stream_names
@@ -23,6 +23,7 @@ from core.spec.errors import Error
 LENGTH, WINDOW = 1_400, 50  # words, as published
 CONTEXTS = (20, 50, 100, 200, 400, 800, 1_380)
 N_PERMUTATIONS, N_MIXED, N_CONTROL = 200, 100, 4
+BINS = 3  # points of the curve for each doubling of the words seen
 RANGE = (0.025, 0.975)
 
 
@@ -178,18 +179,20 @@ def _result(
     nothing = np.full_like(own.energy, np.nan)
     other = _scores(shape, shuffled.means, seed)[0] if shuffled else None
     blank = _scores(shape, fresh.means[-1:], seed)[0] if fresh else None
-    low, high = _spread(seen.mass, seed)
+    steps = plan.steps(loaded.d_vocab)
+    bins = _bins(steps)
+    low, high = _spread(_binned(seen.mass, bins), seed)
     rng = np.random.default_rng((seed, 2))
     rows = vocabulary(loaded, "embedding").matrix[list(words.ids)].double().cpu().numpy()
     arrays = {
         "edges": shape.edges,
         "layout": shape.place,
-        "step": plan.steps(loaded.d_vocab),
-        "mass": seen.mass.mean(axis=0),
+        "step": _binned(steps[None], bins)[0],
+        "mass": _binned(seen.mass, bins).mean(axis=0),
         "mass_low": low,
         "mass_high": high,
-        "permuted_mass": seen.permuted.mean(axis=0),
-        "words_mass": seen.on_words.mean(axis=0),
+        "permuted_mass": _binned(seen.permuted, bins).mean(axis=0),
+        "words_mass": _binned(seen.on_words, bins).mean(axis=0),
         "context": np.array(plan.contexts),
         "seen": seen.counts,
         "energy": own.energy,
@@ -225,6 +228,8 @@ def _result(
         n_permutations=N_PERMUTATIONS,
         n_mixed=N_MIXED,
         seed=seed,
+        late=float(late(seen.mass).mean()),
+        late_permuted=float(late(seen.permuted).mean()),
         **arrays,
         **heads.fields(),
     )
@@ -232,6 +237,18 @@ def _result(
 
 def _words(words: NodeWords) -> dict[str, Any]:
     return {"words": words.words, "source": words.source, "dropped": words.dropped}
+
+
+def _bins(steps: np.ndarray) -> np.ndarray:
+    """Where groups of steps begin that lie near each other on a logarithmic axis."""
+    place = np.floor(BINS * np.log2(steps)).astype(int)
+    return np.flatnonzero(np.diff(place, prepend=-1))
+
+
+def _binned(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Means over the groups, [walk, bin]: the word before the next is another at every step."""
+    sizes = np.diff(np.append(bins, values.shape[1]))
+    return np.asarray(np.add.reduceat(values, bins, axis=1) / sizes)
 
 
 def _spread(values: np.ndarray, seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:

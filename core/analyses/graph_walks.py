@@ -126,6 +126,12 @@ def walked(
     )
 
 
+def late(mass: np.ndarray) -> np.ndarray:
+    """Mean over the last quarter of the steps, [walk]."""
+    steps = mass.shape[1]
+    return np.asarray(mass[:, -max(1, steps // 4) :].mean(axis=1))
+
+
 def _runs(
     loaded: Loaded, plan: Plan, places: list[Site], progress: Progress
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -120,7 +120,13 @@ def _accuracy(result: GraphTracing, look: Look) -> go.Figure:
         showlegend=True,
         legend={"y": 1.02},
         margin={"t": TOP + 30},
-        xaxis={"title": {"text": "words seen (logarithmic)"}, "type": "log", "showgrid": False},
+        xaxis={
+            "title": {"text": "words seen (logarithmic)"},
+            "type": "log",
+            "showgrid": False,
+            "tickmode": "array",
+            "tickvals": [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+        },
         yaxis={"title": {"text": "probability of the next word"}, "range": [-0.02, 1.02]},
     )
 
@@ -225,7 +231,7 @@ def _states(result: GraphTracing, look: Look, row: int) -> go.Figure:
     )
     plain = {"showgrid": False, "showticklabels": False}
     return drawn(
-        [*_web(result, result.place[-1, row], look, "x", "y", "muted"), marks],
+        [marks, *_web(result, result.place[-1, row], look, "x", "y", "muted")],
         look,
         title=f"{result.sites[row]}: filled by the word, bordered by the word before it",
         height=HEIGHT,
@@ -322,7 +328,7 @@ def _ablation(result: GraphTracing, look: Look) -> go.Figure:
             "type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": colour("control", look), "dash": "dash", "width": 1.5},
         }],
-        margin={"l": 150},
+        margin={"l": 210},
         xaxis={"title": {"text": "probability on the neighbours, last quarter (dashes: words "
                                  "permuted)"}, "range": [0, 1]},
         yaxis=lines.rows_axis(names),
@@ -330,7 +336,10 @@ def _ablation(result: GraphTracing, look: Look) -> go.Figure:
 
 
 def _set(name: str, heads: tuple[str, ...]) -> str:
-    return "all heads" if not heads else f"without {len(heads)} {name}"
+    if not heads:
+        return "all heads"
+    kind, _, which = name.partition(" ") if name.startswith("random") else (name, "", "")
+    return f"without {len(heads)} {kind} heads" + (f" ({which})" if which else "")
 
 
 def _lost(result: GraphTracing) -> str:

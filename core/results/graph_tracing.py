@@ -37,9 +37,13 @@ class GraphTracing(Result):
     n_permutations: int
     n_mixed: int
     seed: int
+    late: float  # mass on neighbours over the last quarter of the walks
+    late_permuted: float
     edges: np.ndarray  # [edge, 2]
     layout: np.ndarray  # [node, 2] the graph as it is drawn on paper
-    step: np.ndarray  # [step] words seen when the next one is foretold
+    step: (
+        np.ndarray
+    )  # [step] words seen when the next one is foretold, in groups on a logarithmic axis
     mass: np.ndarray  # [step] probability on the neighbours, mean over walks
     mass_low: np.ndarray  # 95 % of that mean, walks drawn again
     mass_high: np.ndarray
@@ -72,15 +76,6 @@ class GraphTracing(Result):
     ablated_low: np.ndarray
     ablated_high: np.ndarray
     ablated_energy: np.ndarray  # [set, layer] last context
-
-    @property
-    def late(self) -> float:
-        """Mean mass on neighbours over the last quarter of the steps asked for."""
-        return float(self.mass[-max(1, len(self.mass) // 4) :].mean())
-
-    @property
-    def late_permuted(self) -> float:
-        return float(self.permuted_mass[-max(1, len(self.mass) // 4) :].mean())
 
     @property
     def best(self) -> tuple[int, int]:

@@ -126,7 +126,6 @@ CHOICES: dict[str, str] = {
     "nodes": "",  # the words on its nodes, by commas; "": built-in ones
     "walked": "250",  # words of a walk
     "after": "",  # words seen when the words of a walk are drawn; "": all of them
-    "streamed": "",  # the row of the stream whose words are drawn, 0 the embedding; "": the best
     "silenced": "",  # "yes": walks are read without their heads for repeats as well
     "several": "",  # the texts whose last tokens are followed, one a line; "": the prompt's tokens
     "times": "1",  # how strongly: a factor, or steps of the unit's 99.9th percentile

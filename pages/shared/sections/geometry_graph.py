@@ -133,7 +133,7 @@ def _show(found: GraphTracing, request: Request, patience: Patience) -> None:
 def _where(found: GraphTracing, *, sliding: bool) -> dict[str, Any]:
     """The row of the stream, and the number of words seen, by sliders."""
     rows, contexts = len(found.sites), [str(each) for each in found.context.tolist()]
-    row = state.workspace().choice("streamed")
+    row = state.workspace().choice("row")
     row = row if row.isdigit() and int(row) < rows else str(found.best[1])
     after = state.workspace().choice("after")
     after = after if after in contexts else contexts[-1]
@@ -145,7 +145,7 @@ def _where(found: GraphTracing, *, sliding: bool) -> dict[str, Any]:
             )  # fmt: skip
         state.field(
             st.select_slider, "Stream", [str(each) for each in range(rows)], key="graph_row",
-            value=row, then=lambda chosen: state.choose("streamed", chosen),
+            value=row, then=lambda chosen: state.choose("row", chosen),
             format_func=lambda each: found.sites[int(each)],
         )  # fmt: skip
     return {"context": contexts.index(after), "layer": int(row)}
@@ -153,6 +153,6 @@ def _where(found: GraphTracing, *, sliding: bool) -> dict[str, Any]:
 
 def _pick(found: GraphTracing, cell: Sequence[int]) -> None:
     """See the picture of a layer after so many words."""
-    work = state.workspace().with_choice("streamed", str(cell[0]))
+    work = state.workspace().with_choice("row", str(cell[0]))
     work = work.with_choice("after", str(int(found.context[cell[1]])))
     state.set_workspace(work.with_choice("viewed", "picture"))
