@@ -258,8 +258,15 @@ def _map(
         title=title(result),
         height=TOP + grid.rows_height(len(values)) + BOTTOM + grid.label_room(result.tokens),
         xaxis=grid.token_axis(result.tokens, "token"),
-        yaxis=grid.number_axis(len(values), "the stream in front of block"),
+        yaxis=_rows(len(values), len(result.layer_part)),
     )
+
+
+def _rows(rows: int, ends: int) -> dict[str, Any]:
+    """Blocks by number, and what leaves the last one where that has a row."""
+    axis = grid.number_axis(rows, "the stream in front of block")
+    names = ["end" if at == ends - 1 else str(at) for at in axis["tickvals"]]
+    return {**axis, "ticktext": names}
 
 
 def _vectors(result: LocalMap, look: Look, which: int) -> go.Figure:
