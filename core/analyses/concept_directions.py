@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import ndtr
 
 from core.analyses.clouds import unit
@@ -35,6 +36,7 @@ from core.spec.site import Site
 N_RANDOM = 10_000
 CONTROLS, CONTROL_PAIRS = 5, 30
 N_NULL = 200
+NULL_WORDS = 4_096  # random words that stand for all in the chance of a cosine
 FALSE_DISCOVERIES = 0.05
 BINS, REACH = 60, 6.0  # of the densities, in standard deviations of random pairs
 MOST_RANDOM = 200_000
@@ -123,7 +125,7 @@ def measured(
 
 def _with_controls(place: Place, contrasts: Sequence[Contrast], rng: np.random.Generator) -> _Rows:
     """The contrasts, and random ones of 30 random pairs each, on words of their own."""
-    extra = place.random(rng, CONTROLS * CONTROL_PAIRS * 2)
+    extra = place.random(rng, CONTROLS * CONTROL_PAIRS * 2).double().numpy()
     start = len(place.rows)
     random = []
     for number in range(CONTROLS):
@@ -178,14 +180,18 @@ def _chance(
     A word that two contrasts share stays shared: a -> b and a -> c have half of their differences
     in common whatever a, b and c are.
     """
-    n_rows = len(both.contrasts)
+    n_rows, n_words = both.weights.shape
     first, second = np.zeros((2, n_rows, n_rows)), np.zeros((2, n_rows, n_rows))
-    weights = both.weights
+    # In float32 and from words that lie together in memory: this is chance, and most of the time.
+    weights = torch.from_numpy(both.weights).float()
+    inverse = torch.from_numpy(place.white.inverse).float()
+    words = place.random(rng, min(max(NULL_WORDS, 2 * n_words), len(place.used))).float()
     for _ in range(N_NULL):
         progress.check()
-        mean = weights @ place.random(rng, len(both.rows))
-        for metric, made in enumerate((mean @ place.white.inverse, mean)):
-            directions = unit(made)
+        chosen = rng.choice(len(words), n_words, replace=n_words > len(words), shuffle=False)
+        mean = weights @ words[torch.from_numpy(chosen)]
+        for metric, made in enumerate((mean @ inverse, mean)):
+            directions = unit(made.double().numpy())
             cosine = directions @ directions.T
             first[metric] += cosine
             second[metric] += cosine**2

@@ -70,11 +70,10 @@ class Place:
     n_tokens: int
     contexts: tuple[str, ...] = ()
 
-    def random(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """[n, d] float64 vectors of n random words, all different where there are as many."""
-        chosen = rng.choice(self.used, n, replace=n > len(self.used))
-        found: np.ndarray = self.pool[torch.from_numpy(chosen)].double().numpy()
-        return found
+    def random(self, rng: np.random.Generator, n: int) -> torch.Tensor:
+        """[n, d] vectors of n random words, all different where there are as many."""
+        chosen = rng.choice(len(self.used), n, replace=n > len(self.used), shuffle=False)
+        return self.pool[torch.from_numpy(self.used[chosen])]
 
     def random_pairs(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """[n, d] float64 differences of two different random words."""

@@ -83,7 +83,7 @@ def test_contrasts_of_the_same_words_are_not_taken_for_related():
     """a -> b and a -> c of random words: cosine one half by the shared words alone."""
     place, _ = planted()
     words = np.arange(90).reshape(3, 30)
-    rows = place.random(np.random.default_rng(5), 90)
+    rows = place.random(np.random.default_rng(5), 90).numpy()
     first, second, third = (tuple(part.tolist()) for part in words)
     pair = [Contrast("one", first, second), Contrast("other", first, third)]
     found = measured(replace(place, rows=rows), pair, 500, 0, Silent())
