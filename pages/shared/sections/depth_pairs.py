@@ -35,6 +35,7 @@ PAIRS = (
     "layer does. Left above: read, but not preferred."
 )
 KINDS = "The same for every way in which pairs differ; grey is where a coin lies."
+GONE = "The typed pairs were left in another tab; type them again under Own pairs."
 WAYS = {"layers": "by layer", "kinds": "by kind", "pairs": "pair by pair"}
 _HELD, _SHUT = "_own_pairs", "_pairs_shut"
 LONGEST = 200_000  # characters
@@ -54,12 +55,10 @@ def question(model: ModelRef, chosen: str, own: PairSet | None) -> Request:
 
 def controls() -> None:
     """Which pairs, and whether fresh weights are asked too."""
-    own: PairSet | None = st.session_state.get(_HELD)
-    names = [*PAIR_SETS, *([OWN] if own else [])]
-    if state.workspace().choice("drew") == OWN and own is None:
-        sentence(
-            "The typed pairs were left in another tab; type them again under Own pairs.", "info"
-        )
+    lost = state.workspace().choice("drew") == OWN and _held() is None
+    names = [*PAIR_SETS, *([OWN] if lost or _held() else [])]
+    if lost:
+        sentence(GONE, "info")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state.chosen(
             st.selectbox, "Pairs", names, name="drew", width=560,
@@ -72,7 +71,9 @@ def controls() -> None:
 
 def draw(model: ModelRef, patience: Patience) -> None:
     chosen = state.workspace().choice("drew")
-    own: PairSet | None = st.session_state.get(_HELD) if chosen == OWN else None
+    own = _held() if chosen == OWN else None
+    if chosen == OWN and own is None:
+        return
     request = question(model, chosen, own)
     found = begun(
         request, key="pairs", label="Score and probe the pairs", teach=TEACH,
@@ -90,6 +91,12 @@ def draw(model: ModelRef, patience: Patience) -> None:
     )  # fmt: skip
     if shown == "pairs":
         _unused(found)
+
+
+def _held() -> PairSet | None:
+    """The pairs that were typed in this tab."""
+    found: PairSet | None = st.session_state.get(_HELD)
+    return found
 
 
 def _words(name: str) -> str:
