@@ -77,6 +77,7 @@ __all__ = [
     "concept_sets",
     "concepts",
     "dictionary",
+    "difference",
     "everywhere",
     "export_edited",
     "export_features",
@@ -366,6 +367,17 @@ def export_edited(m: Loaded, changes: Iterable[Change], folder: str | Path) -> R
     the model stand changes.json and REPORT.md; the result holds the same numbers.
     """
     return run("edited", m, interventions=listed(changes), folder=str(folder))
+
+
+def difference(one: Result, other: Result) -> Result:
+    """The second answer minus the first, cell by cell, beside the noise of the difference.
+
+    Both answer one question, of two models of one architecture or of a model with and without
+    clamps: heads, head_effect, head_scores, lens, depth, neuron_map.
+    """
+    from core.difference import difference as apart
+
+    return apart(one, other)
 
 
 def figure(result: Result) -> "go.Figure":

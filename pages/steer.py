@@ -6,6 +6,7 @@ from pages.shared.frame import page
 from pages.shared.panels import asked
 from pages.shared.sections import depth, heads, neurons, one_unit, prediction, prompt, writing
 from pages.shared.sections.beside import beside
+from pages.shared.sections.differing import Asked
 from pages.shared.sections.view import (
     LENS,
     NEURONS,
@@ -84,9 +85,13 @@ def _heads(view: View, patience: Patience) -> None:
 
 # The same views one below the other, where several models stand beside each other.
 ROWS = (_first, _lens, _strongest, _writes, _clamp, _heads)
+DIFFER = (
+    Asked("Logit lens", "lens", depth.question, (PREDICTIONS, LENS)),
+    Asked("What each head causes", "head_effect", heads.effect_question, (PREDICTIONS,)),
+)
 
 
 with page("steer") as work:
     patience = Patience(PATIENCE)
     prompt.draw()
-    beside(work, patience, draw, rows=ROWS, units=("neuron", "head"))
+    beside(work, patience, draw, rows=ROWS, differ=DIFFER, units=("neuron", "head"))

@@ -19,6 +19,7 @@ from core.results.depth_emergence import DepthEmergence
 from core.results.depth_noise import DepthNoise
 from core.results.detect_guide import DetectGuide
 from core.results.dictionaries import Dictionaries
+from core.results.difference import Difference
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
 from core.results.dictionary_report import DictionaryReport
@@ -137,6 +138,7 @@ RESULTS: dict[str, type[Result]] = {
     "entity_features": EntityFeatures,
     "dictionary_report": DictionaryReport,
     "depth": Depth,
+    "difference": Difference,
     "direction": DirectionResult,
     "domain_neurons": DomainNeurons,
     "dose": DoseResult,

@@ -93,6 +93,8 @@ CHOICES: dict[str, str] = {
     "nine": "",  # the folder in which the data sets of the Concept Depth paper lie
     "gathered": "levels",  # which of the sets: one of each level, or those of a topic
     "depth": "",  # the layer that is looked into, 0 the embedding; "": the onset
+    "towards": "",  # of three or more classes the one its direction leads to; "": the last
+    "probed": "which",  # the question about probes: which, or a check of them
     "claim": "",  # the explanation that is tested on the chosen neuron; "": none yet
     "claimed": "score",  # how a tested claim is shown: scores, or string by string
     "subject": "",  # the subject whose neuron is looked for and tested with noise; "": none yet
@@ -110,7 +112,8 @@ CHOICES: dict[str, str] = {
     "side": "unembedding",  # vectors of words: rows of the unembedding, or states in the stream
     "focus": "",  # the category that is looked at closely; "": the first that fits
     "solid": "",  # what of it is drawn; "": the first way
-    "measured": "",  # the measure drawn over depth; "": the first
+    "measured": "",  # the measure that is drawn; "": the first
+    "differing": "",  # the question whose answers are subtracted; "": the first
     "without": "",  # what is taken out of vectors first, by commas
     "relation": "",  # the relation whose pairs make a parallelogram; "": the first
     "pair": "",  # the first word of one of its pairs; "": the first

@@ -11,6 +11,7 @@ from core.spec.workspace import Workspace
 from pages.shared import pickers, scales, sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import asked, drawn_again
+from pages.shared.sections import differing
 from pages.shared.sections.reading import opened
 from pages.shared.sections.view import Patience, View
 from pages.shared.sides import Side
@@ -27,12 +28,14 @@ def beside(
     draw: Callable[[View, Patience], None],
     *,
     rows: Sequence[Callable[[View, Patience], None]] = (),
+    differ: Sequence[differing.Asked] = (),
     units: tuple[str, ...] = (),
 ) -> None:
     """`draw(view, patience)` for model A, or once in a column for each of several models.
 
     rows   the same views one after the other, for several models: each of them begins at the same
            height in every column
+    differ  questions whose answers are compared cell by cell where two models are of one shape
     units  kinds of unit the page selects: where models are of different shape their counterparts
            are looked for by how alike they fire
     """
@@ -56,6 +59,8 @@ def beside(
                 one, view, own = views[number]
                 with column, sides.drawn_for(one):
                     row(view, own)
+    if len(views) > 1 and not views[1][0].partners:
+        differing.draw(differ, views[0][1], *(one for one in views.values() if one[0].number))
     scales.settle()
 
 
