@@ -159,7 +159,7 @@ def shared_words(one: Loaded, two: Loaded) -> Shared:
                 f"the encoder of {model.name} reaches predictions through the decoder only, so "
                 "nothing says what its units write; match by activation"
             )
-    names = [_names(model) for model in (one, two)]
+    names = [token_names(model) for model in (one, two)]
     both = sorted(set(names[0]) & set(names[1]))
     if len(both) < LEAST_SHARED:
         raise Error(
@@ -174,7 +174,7 @@ def shared_words(one: Loaded, two: Loaded) -> Shared:
     return Shared(((a.T @ a, a.T @ b), (b.T @ a, b.T @ b)), len(both))
 
 
-def _names(model: Loaded) -> dict[str, int]:
+def token_names(model: Loaded) -> dict[str, int]:
     """Token ids by how the token reads, blanks spelled alike, special ones left out."""
     special = set(model.tokenizer.all_special_ids)
     ids = [i for i in range(known_ids(model)) if i not in special]

@@ -51,6 +51,7 @@ from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
 from core.analyses.fit_codebook import fit_codebook
 from core.analyses.frames import frames
+from core.analyses.flips import flips
 from core.analyses.gallery import gallery
 from core.analyses.geometry import geometry
 from core.analyses.graph_tracing import graph_tracing
@@ -462,6 +463,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "translate": Analysis(
         translate, "A concept's direction carried into another model, and tested there."
+    ),
+    "flips": Analysis(
+        flips, "Where two models disagree most, and which components turn the answer."
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

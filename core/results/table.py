@@ -46,6 +46,7 @@ from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
 from core.results.fit_codebook import FitCodebook
 from core.results.frames import Frames
+from core.results.flips import Flips
 from core.results.gallery import Gallery
 from core.results.geometry import Geometry
 from core.results.graph_tracing import GraphTracing
@@ -157,6 +158,7 @@ RESULTS: dict[str, type[Result]] = {
     "feature_fires": FeatureFires,
     "feature_label": FeatureLabel,
     "feature_neighbours": FeatureNeighbours,
+    "flips": Flips,
     "gallery": Gallery,
     "geometry": Geometry,
     "layer_map": LayerMap,

@@ -116,11 +116,11 @@ def test_what_is_written_is_compared_over_the_tokens_both_have(
     m, other = api.load("embedded", device="cpu"), stories
     result = api.run("match", m, other=other, by="writes")
     assert 100 < result.n_tokens < 512
-    from core.analyses.paired_units import _names
+    from core.analyses.paired_units import token_names
     from core.engine.readout import reading_matrix
     from core.engine.writes import neuron_writes
 
-    ids = [_names(each) for each in (m, other)]
+    ids = [token_names(each) for each in (m, other)]
     both = sorted(set(ids[0]) & set(ids[1]))
     unit = int(result.listed[0])
     partner = int(result.partner[unit])
