@@ -75,7 +75,9 @@ with page("depth") as work:
         depth_training.draw(work.models, labelled.draw(), patience)
     elif view == "probes":
         given = labelled.draw()
-        over_models(work, lambda each: depth_probes.draw(each, given, patience))
+        depth_probes.controls(given)
+        if given is not None:
+            over_models(work, partial(depth_probes.draw, given=given, patience=patience))
     elif view == "sites":
         texts = labelled.draw()
         depth_sites.controls(texts)

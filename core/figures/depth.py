@@ -7,11 +7,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.lines import band, curve
-from core.figures.theme import Look, colour, drawn, note
+from core.figures.theme import Look, colour, drawn, faint, note
 from core.figures.wording import count, escaped, number, readable
 from core.results.depth import Depth
 
 HEIGHT = 380
+BINS = 31  # of the margins
 NAMES = {"accuracy": "accuracy", "auc": "AUC"}
 
 
@@ -31,7 +32,7 @@ def figure(
         [*_control(result, look, score, x), *_others(result, look, score, x),
          *_main(result, look, score, x)],
         look,
-        title=title(result),
+        title=title(result, score),
         height=HEIGHT,
         showlegend=True,
         legend={"y": 1.02},
@@ -43,9 +44,52 @@ def figure(
     )  # fmt: skip
 
 
-def title(result: Depth) -> str:
+def margins(result: Depth, look: Look, *, layer: int, output: int = 1) -> go.Figure:
+    """How the held-out texts of a class and the others lie along the probe of a layer.
+
+    output  the class whose margin against the others is drawn, the largest above 0
+    """
+    values, own = result.towards(layer, output), result.label == output
+    ends = np.quantile(values, (0.005, 0.995))
+    reach = max(float(np.abs(ends).max()), 1e-6)
+    edges = np.linspace(-reach, reach, BINS + 1)
+    width = edges[1] - edges[0]
+    name = escaped(readable(result.classes[output])[:24])
+    rest = (
+        escaped(readable(result.classes[1 - output])[:24]) if len(result.classes) == 2 else "others"
+    )
+    bars = []
+    for here, label, role, pattern in ((~own, rest, "b", "/"), (own, name, "a", "")):
+        n, _ = np.histogram(values[here].clip(-reach, reach), bins=edges)
+        bars.append(
+            go.Bar(
+                x=edges[:-1] + width / 2, y=n, width=width, name=f"{label} ({here.sum():,})",
+                marker={"color": faint(role, look, 0.55), "line": {"color": colour(role, look),
+                        "width": 1}, "pattern": {"shape": pattern, "size": 5,
+                        "fgcolor": colour(role, look)}},
+                hovertemplate=f"{label}<br>margin %{{x:.3~g}}<br>%{{y:,}} texts<extra></extra>",
+            )
+        )  # fmt: skip
+    line = {"color": colour("muted", look), "width": 1.5, "dash": "dot"}
+    return drawn(
+        bars,
+        look,
+        title=f"Held-out texts along the probe of {_layer(result, layer)}",
+        height=230,
+        barmode="overlay",
+        showlegend=True,
+        legend={"y": 1.02},
+        margin={"t": 40, "r": 8},
+        shapes=[{"type": "line", "line": line, "x0": 0, "x1": 0, "xref": "x", "y0": 0, "y1": 1,
+                 "yref": "y domain"}],
+        xaxis={"title": {"text": f"margin towards {name} (0: undecided)"}, "showgrid": False},
+        yaxis={"title": {"text": "texts"}},
+    )  # fmt: skip
+
+
+def title(result: Depth, score: str = "accuracy") -> str:
     """From which layer on the concept is readable, or that it is not, in words."""
-    return f"{_name(result)}{sentence(result)}"
+    return f"{_name(result)}{sentence(result, score)}"
 
 
 def sentence(result: Depth, score: str = "accuracy") -> str:
@@ -53,9 +97,9 @@ def sentence(result: Depth, score: str = "accuracy") -> str:
     values = result.accuracy if score == "accuracy" else result.auc
     control = result.control_accuracy if score == "accuracy" else result.control_auc
     floors = result.floor if score == "accuracy" else result.floor_auc
-    best = float(values.max())
+    best, unit = float(values.max()), "" if score == "accuracy" else f"{NAMES[score]} "
     said = (
-        f"({_two(best)} at {_layer(result, int(values.argmax()))}; words alone "
+        f"({unit}{_two(best)} at {_layer(result, int(values.argmax()))}; words alone "
         f"{_two(floors[1])}; shuffled {_two(control.mean())}; n = {result.n_texts:,})"
     )
     onset = result.onset(score)

@@ -107,6 +107,37 @@ class Depth(Result):
         length = np.linalg.norm(self.weight, axis=-1, keepdims=True)
         return np.asarray(self.weight / np.maximum(length, 1e-30))
 
+    def against(self, layer: int, output: int) -> np.ndarray:
+        """[d_model] of length 1, towards a class and away from the mean of the others.
+
+        output  the class; of two classes 1 is the positive one and 0 the other way round
+        """
+        weight = self.weight[layer].astype(np.float64)
+        if len(weight) == 1:
+            found = weight[0] if output else -weight[0]
+        else:
+            found = weight[output] - np.delete(weight, output, axis=0).mean(axis=0)
+        return np.asarray(found / max(float(np.linalg.norm(found)), 1e-30))
+
+    def towards(self, layer: int, output: int) -> np.ndarray:
+        """[text] margins of held-out texts for a class against the mean of the others."""
+        margin = self.margin[layer].astype(np.float64)
+        if margin.shape[1] == 1:
+            return np.asarray(margin[:, 0] if output else -margin[:, 0])
+        return np.asarray(margin[:, output] - np.delete(margin, output, axis=1).mean(axis=1))
+
+    def gap(self, layer: int, output: int) -> float:
+        """How far the texts of a class lie from the others along `against`, in units of the
+        stream: the distance of the means of the held-out margins over the length of the weight."""
+        own, weight = self.towards(layer, output), self.weight[layer].astype(np.float64)
+        if len(weight) == 1:
+            length = float(np.linalg.norm(weight[0]))
+        else:
+            rest = np.delete(weight, output, axis=0).mean(axis=0)
+            length = float(np.linalg.norm(weight[output] - rest))
+        here = self.label == output
+        return float((own[here].mean() - own[~here].mean()) / max(length, 1e-30))
+
     def confusion(self, layer: int) -> np.ndarray:
         """[class, class given] counts of held-out texts."""
         n = len(self.classes)

@@ -175,17 +175,19 @@ def panel(
     on_pick: Callable[[Sequence[int]], None] | None = None,
     grid: bool = True,
     job: Job | None = None,
+    shows: str = "",
 ) -> None:
     """A framed figure: title and how to read it, the figure, control and sample, export.
 
     `key` is the one given to `answer`, so that the line can say "done in 0.2 s"; or give `job`.
-    Below the title stands what the figure shows, in words, unless the figure says it itself.
+    Below the title stands what the figure shows, in words (`shows`, else those of the answer),
+    unless the figure says it itself.
     `picked`, `on_pick` and `grid` as in `pickable_chart`; `python` computes the same result.
     """
     key = sides.key(key)
     chart = f"{key}_chart"
     with st.container(border=True, key=f"{key}_panel", gap="xsmall"):
-        shows = "" if figure.layout.title.text else table.title(result)
+        shows = "" if figure.layout.title.text else shows or table.title(result)
         st.html(head(title, help, shows))
         pickable_chart(figure, key=chart, label=title, on_pick=on_pick, picked=picked, grid=grid)
         with _line():

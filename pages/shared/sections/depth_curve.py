@@ -94,15 +94,14 @@ def draw(given: Given, patience: Patience) -> Depth | None:
 
 def _one(found: Depth, code: str) -> None:
     score = state.workspace().choice("metric")
-    # The panel's own sentence speaks of accuracy.
-    other = f"by {drawing.NAMES[score]}: {drawing.sentence(found, score)}; "
     panel(
         found,
         drawn(drawing.figure, found, score=score),
         key="depth_A",
         title="Readable from which layer on",
         help=HELP,
-        caption=("" if score == "accuracy" else other) + drawing.caption(found),
+        caption=drawing.caption(found),
+        shows=drawing.title(found, score),
         grid=False,
         on_pick=lambda cell: choose(int(cell[0])),
         python=code,

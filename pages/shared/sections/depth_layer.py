@@ -5,17 +5,14 @@ import html
 import numpy as np
 import streamlit as st
 
+from core.figures import depth as drawing
 from core.figures.wording import number
 from core.results.depth import Depth
-from core.results.direction import short
-from core.spec.concept import MAX_TEXTS, Concept
-from core.spec.errors import Error
-from core.spec.interventions import Project
-from core.spec.site import site
-from pages.shared import state, tray
-from pages.shared.menu import entry
+from pages.shared import sides, state
+from pages.shared.clicks import pickable_chart
 from pages.shared.notices import sentence, shown_text, small
-from pages.shared.sections import depth_curve
+from pages.shared.sections import depth_curve, depth_towards
+from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import framed
 from pages.shared.sections.labelled import Given
 
@@ -23,8 +20,9 @@ HELP = (
     "What the probe of this layer does with every text while it is held out. Rows of the table are "
     "the classes, columns what the probe said. Margin: its log odds against the right class (ridge "
     "and means: the distance), largest first; texts that are wrong with a large margin are often "
-    "wrong labels. The direction is that of the probe on all texts: taking it out shows whether "
-    "the model uses it."
+    "wrong labels. The direction is that of the probe on all texts, of three or more classes "
+    "towards one and away from the others: taking it out shows whether the model uses it, pushing "
+    "along it moves the stream by as much as lies between the class means."
 )
 WORST = 20
 
@@ -41,8 +39,10 @@ def draw(found: Depth, given: Given) -> None:
             )  # fmt: skip
             st.html(_facts(found, layer))
             st.html(_confusion(found, layer))
-            _direction(found, layer, given)
+            towards = depth_towards.chosen(found)
+            depth_towards.draw(found, layer, towards, given)
         with right:
+            _margins(found, layer, towards)
             _wrong(found, layer)
 
 
@@ -78,6 +78,17 @@ def _facts(found: Depth, layer: int) -> str:
             lines.append(f"{name} {number(values[layer])}")
     body = "".join(f"<div>{html.escape(line, quote=True)}</div>" for line in lines)
     return f'<div class="eido-facts">{body}</div>'
+
+
+def _margins(found: Depth, layer: int, towards: int) -> None:
+    """The scores of all held-out texts, class beside class."""
+    pickable_chart(
+        drawn(drawing.margins, found, layer=layer, output=towards),
+        key=f"{sides.key('depth_margins')}_chart",
+        label="Held-out texts along the probe",
+        on_pick=None,
+        grid=False,
+    )
 
 
 def _confusion(found: Depth, layer: int) -> str:
@@ -119,52 +130,3 @@ def _against(found: Depth, layer: int, text: int) -> float:
     if len(margin) == 1:
         return float(abs(margin[0]))
     return float(np.delete(margin, own).max() - margin[own])
-
-
-def _direction(found: Depth, layer: int, given: Given) -> None:
-    """Into the clamps, or on to the page of directions."""
-    if len(found.classes) != 2:
-        words = "With more than two classes every class has a direction; choose two to push along."
-        st.html(small(words, quiet=True))
-        return
-    vector = tuple(short(found.direction[layer, 0]))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "+ take out", key="depth_take_out", on_click=state.attempt,
-            args=(tray.add, Project(site(found.site(layer)), vector)), disabled=not np.any(vector),
-            help="Project the probe's direction out of the stream at this layer; into the clamps.",
-        )  # fmt: skip
-        if st.button(
-            "open in Directions", key="depth_directions", icon=entry("directions").icon,
-            help="A direction from the same texts: push along it, take it out, erase it.",
-        ):  # fmt: skip
-            _go(layer, given)
-
-
-def _go(layer: int, given: Given) -> None:
-    """Over to the page of directions, or why its concepts cannot hold these texts."""
-    try:
-        _carry(layer, given)
-    except Error as fault:
-        sentence(str(fault))
-        return
-    st.switch_page(entry("directions").path, query_params=state.query())
-
-
-def _carry(layer: int, given: Given) -> None:
-    """The two classes as the concept of the page of directions."""
-    work, one = state.workspace(), given.one
-    if one is not None:
-        sides = [
-            tuple(dict.fromkeys(
-                text for text, own in zip(one.texts, one.labels, strict=True)
-                if own == label
-            ))[:MAX_TEXTS]
-            for label in (1, 0)
-        ]  # fmt: skip
-        both = set(sides[0]) & set(sides[1])
-        up, down = (tuple(text for text in side if text not in both) for side in sides)
-        name = f"{one.classes[1]}, not {one.classes[0]}"[:100]
-        state.change(own=Concept(name, up, down))
-        work = state.workspace().with_choice("concept", "")
-    state.set_workspace(work.with_choice("at", str(max(0, layer - 1))))

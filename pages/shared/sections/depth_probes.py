@@ -1,4 +1,4 @@
-"""Four linear probes of one set of texts: what each reads, and which way it points."""
+"""Linear probes of one set of texts: which reads best, what they take, how sure, how sturdy."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from core.figures import probe_family as drawing
 from core.results.probe_family import ProbeFamily
 from core.spec.request import ModelRef, Request, ask
 from pages.shared import state
-from pages.shared.sections import depth_curve
+from pages.shared.sections import depth_checks, depth_curve
 from pages.shared.sections.begun import begun
 from pages.shared.sections.labelled import Given
 from pages.shared.sections.one_figure import one_figure, way
@@ -35,6 +35,9 @@ TURN = (
     "away from the diagonal near zero, every layer writes the concept in its own way, and a "
     "direction of one layer means nothing at another."
 )
+QUESTIONS = {"which": "which probe"} | {
+    name: check.label for name, check in depth_checks.CHECKS.items()
+}
 WAYS = {
     "auc": "AUC by layer",
     "accuracy": "accuracy by layer",
@@ -49,14 +52,31 @@ def question(model: ModelRef, option: tuple[str, object]) -> Request:
     return ask("probe_family", model, position=work.choice("read"), **asked)
 
 
-def draw(model: ModelRef, given: Given | None, patience: Patience) -> None:
-    reads = depth_curve.reads(given)
-    state.chosen(
-        st.selectbox, "State of a text", list(reads), name="read", width=190,
-        format_func=reads.__getitem__,
-    )  # fmt: skip
-    if given is None:
-        return
+def controls(given: Given | None) -> None:
+    """What is asked, and which state counts."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        reads = depth_curve.reads(given)
+        state.chosen(
+            st.selectbox, "State of a text", list(reads), name="read", width=190,
+            format_func=reads.__getitem__,
+        )  # fmt: skip
+        state.chosen(
+            st.segmented_control, "Question", list(QUESTIONS), name="probed",
+            format_func=QUESTIONS.__getitem__,
+        )  # fmt: skip
+
+
+def draw(model: ModelRef, given: Given, patience: Patience) -> None:
+    """The answer to the chosen question about these texts."""
+    asked = state.workspace().choice("probed")
+    if asked in depth_checks.CHECKS:
+        depth_checks.draw(model, given, depth_checks.CHECKS[asked], patience)
+    else:
+        _families(model, given, patience)
+
+
+def _families(model: ModelRef, given: Given, patience: Patience) -> None:
+    """Four probes beside each other."""
     request = question(model, given.option)
     found = begun(
         request, key="family", label="Compare the probes", teach=TEACH, grace=patience.left(),

@@ -23,6 +23,13 @@ def handed() -> tuple[tuple[float, ...], ...] | None:
     return found
 
 
+def hand(directions: Directions) -> None:
+    """Make these directions, one a layer, those of the page, as if a file had been opened."""
+    st.session_state[_HANDED] = directions
+    st.session_state[_VECTORS] = tuple(tuple(short(row)) for row in directions.weights)
+    state.set_workspace(state.workspace().with_choice("method", "given"))
+
+
 def draw(found: DirectionResult | None) -> None:
     """Download on the left, upload on the right."""
     left, right = st.columns(2, gap="large")
@@ -69,10 +76,7 @@ def _open() -> None:
         return
     if file.size > MOST_BYTES:
         raise Error(f"the file has {file.size:,} bytes; at most {MOST_BYTES:,} are read")
-    found = unpack(file.getvalue())
-    st.session_state[_HANDED] = found
-    st.session_state[_VECTORS] = tuple(tuple(short(row)) for row in found.weights)
-    state.set_workspace(state.workspace().with_choice("method", "given"))
+    hand(unpack(file.getvalue()))
 
 
 def _opened() -> None:
