@@ -49,7 +49,8 @@ def meaning_control(
     groups    texts that stay together; other meanings have to be learned, so what carries them
               must be on both sides of a split, and without groups only copies stay together
 
-    After Jin and Rinard 2023, "Evidence of Meaning in Language Models Trained on Programs" (the interpretation is exchanged, the states stay).
+    After Jin and Rinard 2023, "Evidence of Meaning in Language Models Trained on Programs": the
+    interpretation is exchanged, the states stay.
     """
     given = _asked(case, texts, labels, others, meanings, seed)
     work = _material(loaded, given, groups, position, folds, seed, too_long)

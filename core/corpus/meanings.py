@@ -2,8 +2,8 @@
 
 Words of one sort change their meanings among each other, so that what a text is labelled follows
 by the same rule from words as frequent, and only a model that knows the real meaning can have
-prepared the one answer and not the others. After Jin and Rinard 2023, "Evidence of Meaning in Language
-Models Trained on Programs", who exchange the meanings of a program's words.
+prepared the one answer and not the others. After Jin and Rinard 2023, "Evidence of Meaning in
+Language Models Trained on Programs", who exchange the meanings of a program's words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
