@@ -179,20 +179,10 @@ def _result(
     nothing = np.full_like(own.energy, np.nan)
     other = _scores(shape, shuffled.means, seed)[0] if shuffled else None
     blank = _scores(shape, fresh.means[-1:], seed)[0] if fresh else None
-    steps = plan.steps(loaded.d_vocab)
-    bins = _bins(steps)
-    low, high = _spread(_binned(seen.mass, bins), seed)
-    rng = np.random.default_rng((seed, 2))
-    rows = vocabulary(loaded, "embedding").matrix[list(words.ids)].double().cpu().numpy()
     arrays = {
         "edges": shape.edges,
         "layout": shape.place,
-        "step": _binned(steps[None], bins)[0],
-        "mass": _binned(seen.mass, bins).mean(axis=0),
-        "mass_low": low,
-        "mass_high": high,
-        "permuted_mass": _binned(seen.permuted, bins).mean(axis=0),
-        "words_mass": _binned(seen.on_words, bins).mean(axis=0),
+        **_foretold(seen, plan.steps(loaded.d_vocab), seed),
         "context": np.array(plan.contexts),
         "seen": seen.counts,
         "energy": own.energy,
@@ -206,10 +196,7 @@ def _result(
         "shuffled_alignment": other.alignment if other else nothing,
         "fresh_energy": blank.energy[0] if blank else nothing[0],
         "fresh_alignment": blank.alignment[0] if blank else nothing[0],
-        "mixed": _quantiles(graphs.mixed(shape, loaded.d_model, N_MIXED, rng)),
-        "mixed_place": graphs.mixed_plane(shape, loaded.d_model, rng).points,
-        "mixed_own": np.array(graphs.mixed_once(shape, rows)),
-        "unrelated": _quantiles(graphs.unrelated(shape, loaded.d_model, N_MIXED, rng)),
+        **_mixed(loaded, plan, seed),
         "place": own.place.astype("float32"),
         "point": _points(seen, planes).astype("float32"),
         "point_node": seen.kept_node,
@@ -233,6 +220,32 @@ def _result(
         **arrays,
         **heads.fields(),
     )
+
+
+def _foretold(seen: Walked, steps: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """What is foretold along the walks, in groups of steps."""
+    bins = _bins(steps)
+    low, high = _spread(_binned(seen.mass, bins), seed)
+    return {
+        "step": _binned(steps[None], bins)[0],
+        "mass": _binned(seen.mass, bins).mean(axis=0),
+        "mass_low": low,
+        "mass_high": high,
+        "permuted_mass": _binned(seen.permuted, bins).mean(axis=0),
+        "words_mass": _binned(seen.on_words, bins).mean(axis=0),
+    }
+
+
+def _mixed(loaded: Loaded, plan: Plan, seed: int) -> dict[str, np.ndarray]:
+    """The required null: vectors that know nothing of a walk, averaged with their neighbours."""
+    rng, width = np.random.default_rng((seed, 2)), loaded.d_model
+    table = vocabulary(loaded, "embedding").matrix[list(plan.words.ids)]
+    return {
+        "mixed": _quantiles(graphs.mixed(plan.graph, width, N_MIXED, rng)),
+        "mixed_place": graphs.mixed_plane(plan.graph, width, rng).points,
+        "mixed_own": np.array(graphs.mixed_once(plan.graph, table.double().cpu().numpy())),
+        "unrelated": _quantiles(graphs.unrelated(plan.graph, width, N_MIXED, rng)),
+    }
 
 
 def _words(words: NodeWords) -> dict[str, Any]:

@@ -65,8 +65,6 @@ def local_map(
     exact = precise(loaded)
     held = _split(exact, prompt, asked, held=True)
     _refuse_sums(loaded, asked, held)
-    ordinary = _split(exact, prompt, asked, held=False)
-    low, high = _others(held)
     found = Maps.empty(len(loaded.stacks[loaded.prompt_stack].blocks))
     if maps:
         found = _maps(loaded, exact, prompt, asked, held, place, k, seed, progress)
@@ -83,19 +81,27 @@ def local_map(
         seed=seed,
         score=held.score,
         said=held.score if asked.said is None else asked.said,
-        miss=held.miss,
-        ordinary_miss=ordinary.miss,
-        constants=tuple(held.constant),
-        constant=_numpy(torch.tensor(list(held.constant.values()))),
-        part=_numpy(held.part),
-        ordinary=_numpy(ordinary.part),
-        ordinary_constant=_numpy(torch.tensor([ordinary.constant[c] for c in held.constant])),
-        shuffled_low=_numpy(low),
-        shuffled_high=_numpy(high),
-        layer_part=_numpy(held.layer_part),
-        layer_constant=_numpy(held.layer_constant),
+        **_fields(held, _split(exact, prompt, asked, held=False)),
         **found.fields(),
     )
+
+
+def _fields(held: "_Split", ordinary: "_Split") -> dict[str, Any]:
+    """The parts and their controls, as the result names them."""
+    low, high = _others(held)
+    return {
+        "miss": held.miss,
+        "ordinary_miss": ordinary.miss,
+        "constants": tuple(held.constant),
+        "constant": _numpy(torch.tensor(list(held.constant.values()))),
+        "part": _numpy(held.part),
+        "ordinary": _numpy(ordinary.part),
+        "ordinary_constant": _numpy(torch.tensor([ordinary.constant[c] for c in held.constant])),
+        "shuffled_low": _numpy(low),
+        "shuffled_high": _numpy(high),
+        "layer_part": _numpy(held.layer_part),
+        "layer_constant": _numpy(held.layer_constant),
+    }
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,10 @@ def trajectories(
     seen = _read(loaded, progress, ids, where, interventions)
     points = seen.points
     rng = np.random.default_rng((seed, 0))
-    own = paths.shape(points)
     chance = [paths.chance(one, rng) for one in points]
     ways = paths.directions(points)
     plane = _plane(ways, basis)
     fresh, notes = _fresh(loaded, progress, ids, where, seed) if nulls else (None, [])
-    blank = np.full_like(own.to_end, np.nan)
     aims = _aims(loaded, seen, seed)
     return Trajectories(
         request={},
@@ -77,19 +75,9 @@ def trajectories(
         n_random=N_RANDOM,
         seed=seed,
         norm=np.linalg.norm(points, axis=-1),
-        step=own.step,
-        straight=own.straight,
-        random_straight=np.stack([one.straight for one in chance]),
-        fresh_straight=fresh.straight if fresh else blank[:, 0],
-        turn=own.turn,
-        order_turn=np.stack([one.order_turn for one in chance]),
-        fresh_turn=fresh.turn if fresh else blank[:, 1:],
         attention_share=seen.attention,
         mlp_share=seen.mlp,
-        to_end=own.to_end,
-        random_to_end=np.stack([one.to_end for one in chance]),
-        order_to_end=np.stack([one.order_to_end for one in chance]),
-        fresh_to_end=fresh.to_end if fresh else blank,
+        **_shapes(paths.shape(points), chance, fresh),
         to_input=aims.to_input,
         to_output=aims.to_output,
         other_output=aims.other,
@@ -97,6 +85,26 @@ def trajectories(
         random_place=plane.of(paths.directions(np.stack([one.drawn for one in chance]))),
         plane_share=plane.share,
     )
+
+
+def _shapes(
+    own: paths.Shape, chance: Sequence[paths.Chance], fresh: paths.Shape | None
+) -> dict[str, np.ndarray]:
+    """How the paths run, and how their controls do, as the result names them."""
+    blank = np.full_like(own.to_end, np.nan)
+    return {
+        "step": own.step,
+        "straight": own.straight,
+        "random_straight": np.stack([one.straight for one in chance]),
+        "fresh_straight": fresh.straight if fresh else blank[:, 0],
+        "turn": own.turn,
+        "order_turn": np.stack([one.order_turn for one in chance]),
+        "fresh_turn": fresh.turn if fresh else blank[:, 1:],
+        "to_end": own.to_end,
+        "random_to_end": np.stack([one.to_end for one in chance]),
+        "order_to_end": np.stack([one.order_to_end for one in chance]),
+        "fresh_to_end": fresh.to_end if fresh else blank,
+    }
 
 
 def _given(text: str, texts: Sequence[str]) -> tuple[str, ...]:

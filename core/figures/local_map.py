@@ -16,6 +16,7 @@ from core.figures.theme import (
     colour_bar,
     drawn,
     faint,
+    note,
     rounded_up,
     signed,
 )
@@ -293,18 +294,8 @@ def _vectors(result: LocalMap, look: Look, which: int) -> go.Figure:
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
     )
-    notes = [
-        {
-            "text": line,
-            "x": 0,
-            "y": row + 0.25,
-            "xanchor": "left",
-            "showarrow": False,
-            "align": "left",
-            "font": {"size": 12, "color": colour("text", look)},
-        }
-        for row, line in enumerate(words)
-    ]
+    beside = {"x": 0, "xanchor": "left", "align": "left"}
+    notes = [note(line, look, "text", y=row + 0.25, **beside) for row, line in enumerate(words)]
     return drawn(
         [bars],
         look,
