@@ -50,8 +50,8 @@ from core.analyses.feature_map import feature_map
 from core.analyses.feature_neighbours import feature_neighbours
 from core.analyses.feature_texts import feature_texts
 from core.analyses.fit_codebook import fit_codebook
-from core.analyses.frames import frames
 from core.analyses.flips import flips
+from core.analyses.frames import frames
 from core.analyses.gallery import gallery
 from core.analyses.geometry import geometry
 from core.analyses.graph_tracing import graph_tracing

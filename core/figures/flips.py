@@ -28,8 +28,8 @@ def figure(result: Flips, look: Look, *, view: str = "flips", flip: int | None =
     """One view of where the models part, its control beside it.
 
     view  "flips": the listed ones, how sure each model is; "components": which part of the other
-          model turns which flip, "layers": the stream put in layer by layer; "lens": what each
-          layer of both would say (of one `flip`); "words": whose texts differ most; "kl": all places
+          model turns which flip; "layers": the stream put in layer by layer; "lens": what each
+          layer of both would say (of one `flip`); "words": whose texts differ most; "kl": all
     """
     if view == "lens":
         return _lens(result, look, 0 if flip is None else flip)
@@ -66,7 +66,7 @@ def _flips(result: Flips, look: Look) -> go.Figure:
     """Probability of the two tokens in both models."""
     y = np.arange(len(result.texts))
     names = [
-        f"{_label(result, i)} {escaped(quoted(result.away[i]))} → "
+        f"{_label(result, int(i))} {escaped(quoted(result.away[i]))} → "
         f"{escaped(quoted(result.toward[i]))}"
         for i in y
     ]
@@ -267,7 +267,7 @@ def _kl(result: Flips, look: Look) -> go.Figure:
         showlegend=True,
         legend={"y": 1.02},
         margin={"t": 90},
-        xaxis={"title": {"text": "KL of the other model from this one, nats (0.0001 and less left)"},
+        xaxis={"title": {"text": "KL of the other model from this one, nats (left: 0.0001 or less)"},
                "type": "log"},
         yaxis={"title": {"text": "share of places"}, "tickformat": ".0%", "rangemode": "tozero"},
     )  # fmt: skip

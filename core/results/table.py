@@ -45,8 +45,8 @@ from core.results.feature_map import FeatureMap
 from core.results.feature_neighbours import FeatureNeighbours
 from core.results.feature_texts import FeatureTexts
 from core.results.fit_codebook import FitCodebook
-from core.results.frames import Frames
 from core.results.flips import Flips
+from core.results.frames import Frames
 from core.results.gallery import Gallery
 from core.results.geometry import Geometry
 from core.results.graph_tracing import GraphTracing
