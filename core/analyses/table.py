@@ -20,6 +20,7 @@ from core.analyses.concept_directions import concept_directions
 from core.analyses.concept_neuron import concept_neuron
 from core.analyses.concept_push import concept_push
 from core.analyses.core_neurons import core_neurons
+from core.analyses.crystals import crystals
 from core.analyses.depth import depth
 from core.analyses.depth_emergence import depth_emergence
 from core.analyses.depth_noise import depth_noise
@@ -489,6 +490,10 @@ ANALYSES: dict[str, Analysis] = {
     "irreducible": Analysis(
         irreducible,
         "Which clusters of features write a shape that cannot be split, beside random clusters.",
+    ),
+    "crystals": Analysis(
+        crystals,
+        "Do offsets of many relations fall together, raw and by discriminants of the other half?",
     ),
 }
 

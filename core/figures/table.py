@@ -17,6 +17,7 @@ from core.figures import (
     concept_neuron,
     concept_push,
     core_neurons,
+    crystals,
     depth,
     depth_emergence,
     depth_noise,
@@ -227,6 +228,7 @@ MODULES: dict[str, ModuleType] = {
     "parallelogram": parallelogram,
     "circle_patch": circle_patch,
     "irreducible": irreducible,
+    "crystals": crystals,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

@@ -14,6 +14,7 @@ from core.results.concept_directions import ConceptDirections
 from core.results.concept_neuron import ConceptNeuron
 from core.results.concept_push import ConceptPush
 from core.results.core_neurons import CoreNeurons
+from core.results.crystals import Crystals
 from core.results.depth import Depth
 from core.results.depth_emergence import DepthEmergence
 from core.results.depth_noise import DepthNoise
@@ -236,6 +237,7 @@ RESULTS: dict[str, type[Result]] = {
     "parallelogram": Parallelogram,
     "circle_patch": CirclePatch,
     "irreducible": Irreducible,
+    "crystals": Crystals,
 }
 
 
