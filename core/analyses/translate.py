@@ -1,7 +1,7 @@
 """A concept's direction carried into another model through a linear map, and tested there."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,8 @@ def _map_items(
     if isinstance(wanted, str):
         raise Error("texts are a list of texts")
     kept = [text for text in wanted if text not in taken]
-    return two_models.items(loaded, other, kept or [""], position, MOST, LEAST, seed)
+    found = two_models.items(loaded, other, kept or [""], position, MOST, LEAST, seed)
+    return found if len(texts) else replace(found, source=two_models.BUILT_IN)
 
 
 def _carried(

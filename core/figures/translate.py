@@ -122,8 +122,8 @@ def caption(result: Translate) -> str:
     parts = [
         f"map learned from {count(result.n_map, 'text')} ({result.map_source}), none of the "
         f"concept's, held-out R² {number(result.map_r2.min())} to {number(result.map_r2.max())}",
-        f"{result.n_positive} positive and {result.n_negative} negative texts at their "
-        f"{result.position}, five folds",
+        f"{result.n_positive} positive and {result.n_negative} negative texts, "
+        f"{'last tokens' if result.position == 'last' else 'means over tokens'}, five folds",
         f"control: {result.auc_random.shape[1]} random directions through the same map, and a map "
         "of shuffled texts",
     ]
