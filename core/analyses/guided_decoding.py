@@ -8,11 +8,10 @@ import numpy as np
 import torch
 
 from core.analyses.clouds import unit as unit_rows
-from core.analyses.pushed_contexts import behind_norm, last_site
 from core.analyses.runs import Progress, log_probabilities
 from core.analyses.word_frames import Vectors, Words, concept_words, procrustes, rank, vectors
 from core.concept_sets import asked
-from core.engine.forward import run
+from core.engine.candidates import Candidates
 from core.engine.generate import continuation
 from core.engine.rows import rows as new_rows
 from core.models.loaded import Loaded
@@ -121,6 +120,7 @@ class _Run:
     own: list[float] = field(default_factory=list)
     surprises: list[float] = field(default_factory=list)
     stopped: str = ""
+    row: int = 0  # of the batch that was run last
 
 
 class _Decoder:
@@ -142,44 +142,52 @@ class _Decoder:
 
     def write(self, runs: Sequence[_Run], steps: int) -> None:
         """Continue every run by up to `steps` tokens."""
-        states, logits = self._forward([runs[0].ids])
+        prompt = new_rows(self.loaded, [runs[0].ids])
+        tried = Candidates(self.loaded, prompt, self.progress.check)
+        states = self._read(tried.prompt_states)
         for one in runs:
-            one.states, one.logits = states[0], logits[0]
+            one.states, one.logits = states, tried.prompt_logits
         room = (self.loaded.n_ctx or MAX_TOKENS) - self.n_prompt
         for step in range(min(steps, room)):
             going = [one for one in runs if not one.stopped]
             if not going:
                 break
             self.progress.step(0.1 + 0.9 * step / steps, f"token {step + 1} of {steps}")
-            self._step(going)
+            self._step(going, tried)
         for one in runs:
             one.stopped = one.stopped or ("length" if room >= steps else "context")
 
-    def _step(self, runs: Sequence[_Run]) -> None:
-        options = [torch.topk(one.logits, min(one.k, len(one.logits))) for one in runs]
-        texts = [
-            [*one.ids, token]
-            for one, option in zip(runs, options, strict=True)
-            for token in option.indices.tolist()
-        ]
-        states, logits = self._forward(texts)
+    def _step(self, runs: Sequence[_Run], tried: Candidates) -> None:
+        options = [torch.topk(one.logits, min(one.k, len(one.logits))).indices for one in runs]
+        parents = np.repeat([one.row for one in runs], [len(option) for option in options])
+        tokens = torch.cat(options).tolist()
+        states, logits = tried.feed(parents.tolist(), tokens)
+        new = self._read(states)
         at = 0
         for one, option in zip(runs, options, strict=True):
-            own = range(at, at + len(option.indices))
+            own = range(at, at + len(option))
             at = own.stop
-            values = [self._probe(states[row], one.guide) for row in own]
+            texts = [np.concatenate([one.states, new[row : row + 1]]) for row in own]
+            values = [self._probe(text, one.guide) for text in texts]
             best = int(np.argmax(values))
-            token = int(option.indices[best])
-            if token in self.ends:
+            one.row = own[best]
+            if tokens[one.row] in self.ends:
                 one.stopped = "end token"
                 continue
-            one.surprises.append(-float(log_probabilities(one.logits)[token]))
-            one.ids.append(token)
+            one.surprises.append(-float(log_probabilities(one.logits)[tokens[one.row]]))
+            one.ids.append(tokens[one.row])
             one.ranks.append(best)
-            one.states, one.logits = states[own[best]], logits[own[best]]
+            one.states, one.logits = texts[best], logits[one.row]
             n_new = len(one.ids) - self.n_prompt
             one.own.append(values[best] / n_new)
             one.probes.append(self._probe(one.states, self.concept) / n_new)
+
+    def _read(self, states: torch.Tensor) -> np.ndarray:
+        """States [token, d] as the probe reads them, of states behind the final norm."""
+        found: np.ndarray = states.double().numpy()
+        if self.read == "whitened":
+            found = found @ self.basis.found.white.root
+        return unit_rows(found) if self.basis.unit else found
 
     def _probe(self, states: np.ndarray, frame: np.ndarray) -> float:
         """Summed correlation with a frame over the windows that hold a new token.
@@ -193,21 +201,6 @@ class _Decoder:
         traces = sum(along[column : column + n, column] for column in range(self.width))
         sizes = np.minimum(self.width, n - np.arange(n))
         return float((traces / np.sqrt(sizes * max(1, int(rank(frame))))).sum())
-
-    def _forward(self, texts: Sequence[Sequence[int]]) -> tuple[np.ndarray, torch.Tensor]:
-        """States [text, token, d] as the probe reads them, logits [text, d_vocab] at the ends."""
-        site = last_site(self.loaded)
-        seen = run(
-            self.loaded, new_rows(self.loaded, [list(ids) for ids in texts]), read=[site],
-            logits="last", check=self.progress.check,
-        )  # fmt: skip
-        assert seen.logits is not None
-        states = behind_norm(self.loaded, seen.values[site].float())
-        if self.read == "whitened":
-            states = states @ self.basis.found.white.root
-        if self.basis.unit:
-            states = unit_rows(states)
-        return states, seen.logits[:, -1].float().cpu()
 
 
 def _result(
