@@ -40,7 +40,7 @@ def figure(
     moving  slider and play button over all layers; False: that layer alone
     null    words on axes of shuffled labels, grey, below the map
 
-    A point's customdata is the number of its word.
+    A point's customdata is the number of its word, −1 of what is only chance.
     """
     if view not in VIEWS:
         raise Error(f"view is one of {', '.join(VIEWS)}, not {str(view)[:40]!r}")
@@ -243,6 +243,7 @@ def _null(result: LayerMap, look: Look, row: int, null: bool) -> list[Any]:
             mode="markers",
             name="axes of shuffled labels",
             marker={"size": 3 if result.dims == 3 else 5, "color": faint("control", look, 0.3)},
+            customdata=np.full(len(result.null_item), -1),
             hoverinfo="skip",
         )
     ]
@@ -266,7 +267,8 @@ def _layout(result: LayerMap, look: Look) -> dict[str, Any]:
         "legend": {"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "font": {"size": 11}},
     }
     if result.dims == 3:
-        room = scene([f"{name} (no unit)" for name in names], look)
+        near = {"eye": {"x": 1.0, "y": 1.0, "z": 0.7}}
+        room = scene([f"{name} (no unit)" for name in names], look, camera=near)
         for axis in ("xaxis", "yaxis", "zaxis"):
             room[axis] |= {"range": [-max(spans), max(spans)], "showticklabels": False}
         return {**shared, "scene": room, "margin": {"t": 48, "l": 8, "r": 8}}
