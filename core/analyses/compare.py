@@ -21,6 +21,7 @@ MOST = 500  # items
 SHUFFLES = 100
 FEW_SHUFFLES = 5  # of what needs a decomposition each
 HALVES = 20
+MOST_CEILING = 150  # items
 K = 10
 FEW = 50  # items below which a note says so
 # A text read behind each of them is the same item in two contexts.
@@ -325,6 +326,7 @@ def _ceiling(
     model: Loaded, side: int, asked: Items, prepare: str, progress: Progress
 ) -> np.ndarray:
     n_rows = len(model.stacks[model.prompt_stack].blocks) + 1
+    asked = asked.some(MOST_CEILING, 0)
     try:
         behind = [[encode(model, lead + text) for text in asked.texts] for lead in LEAD_INS]
     except Error:  # a text that fills the context alone has no room for a lead-in

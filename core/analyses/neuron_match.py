@@ -43,7 +43,7 @@ def neuron_match(
         check_weight(loaded, 0, weight, stack)
     weights = weights_of(loaded, stack) if weight == "all" else (weight,)
     layers = n_layers(loaded, stack)
-    with _both_busy(loaded, other):
+    with both_busy(loaded, other):
         words = _common(loaded, other, against, stack)
         check_k(loaded, words[0], k)
         if k > MOST_TOKENS:
@@ -91,7 +91,7 @@ def n_unlike(one: Loaded, two: Loaded) -> int:
 
 
 @contextmanager
-def _both_busy(one: Loaded, two: Loaded) -> Iterator[None]:
+def both_busy(one: Loaded, two: Loaded) -> Iterator[None]:
     """Both models, always in the same order, so that two comparisons cannot wait for each other."""
     with ExitStack() as held:
         for model in sorted((one, two), key=id):

@@ -1,20 +1,33 @@
 """What comparing two models begins with: texts both can read, their states, and what they share."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core import labelled
 from core.analyses.aligned import matched, spans
-from core.analyses.neuron_match import n_unlike
+from core.analyses.neuron_match import both_busy, n_unlike
 from core.analyses.runs import Progress
 from core.analyses.states import states, stream_sites
 from core.corpus.reference import sentences
 from core.models.loaded import Loaded
 from core.models.tokens import encode, known_ids, special
 from core.spec.errors import Error
+
+__all__ = [
+    "Items",
+    "both_busy",
+    "both_states",
+    "built_in_texts",
+    "counterpart",
+    "items",
+    "refuse",
+    "same_weights",
+    "side_states",
+    "unlike_architectures",
+    "unlike_vocabularies",
+]
 
 POSITIONS = ("", "last", "mean", "token")
 PER_SET = 12  # texts taken from each built-in labelled set
@@ -23,15 +36,6 @@ MOST_GIVEN = 20_000
 # Per side the token of every item; () where the position is no single token.
 Places = tuple[np.ndarray, np.ndarray] | tuple[()]
 MOST_NAMED = 5  # texts that could not be read are named, then counted
-
-
-@contextmanager
-def both_busy(one: Loaded, two: Loaded) -> Iterator[None]:
-    """Both models, always in the same order, so that two comparisons cannot wait for each other."""
-    with ExitStack() as held:
-        for model in sorted((one, two), key=id):
-            held.enter_context(model.busy())
-        yield
 
 
 def built_in_texts() -> tuple[str, ...]:
@@ -73,6 +77,21 @@ class Items:
         """Do both models split every text into the same ids?"""
         return self.ids[0] == self.ids[1]
 
+    def some(self, most: int, seed: int) -> "Items":
+        """At most so many of the items, drawn at random and in order, with the texts they need."""
+        picked = np.arange(self.n)
+        if self.n > most:
+            picked = np.sort(np.random.default_rng(seed).choice(self.n, most, replace=False))
+        used, text = np.unique(self.text[picked], return_inverse=True)
+        return replace(
+            self,
+            texts=tuple(self.texts[place] for place in used),
+            ids=([self.ids[0][t] for t in used], [self.ids[1][t] for t in used]),
+            text=text,
+            at=(self.at[0][picked], self.at[1][picked]) if self.at else (),
+            end=self.end[picked],
+        )
+
 
 def items(
     one: Loaded,
@@ -103,16 +122,12 @@ def items(
             f"{len(number)} items are left that both models can read; a comparison needs at "
             f"least {least}, so give more texts"
         )
-    picked = np.arange(len(number))
-    if len(picked) > most:
-        picked = np.sort(np.random.default_rng(seed).choice(len(picked), most, replace=False))
+    if len(number) > most:
         notes.append(f"{most:,} of {len(number):,} items, drawn at random")
-    at: Places = (places[0][picked], places[1][picked]) if places else ()
-    used, text = np.unique(number[picked], return_inverse=True)
-    own = ([ids[0][place] for place in used], [ids[1][place] for place in used])
-    position = position or _fitting(one, two, own, notes)
-    shown = tuple(kept[place] for place in used)
-    return Items(shown, source, position, own, text, at, end[picked], tuple(notes))
+    whole = Items(tuple(kept), source, position, ids, number, places, end, ())
+    found = whole.some(most, seed)
+    position = position or _fitting(one, two, found.ids, notes)
+    return replace(found, position=position, notes=tuple(notes))
 
 
 def _whole(texts: Sequence[str]) -> tuple[np.ndarray, Places, np.ndarray]:
