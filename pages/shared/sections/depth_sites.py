@@ -69,7 +69,7 @@ def draw(model: ModelRef, given: Given, patience: Patience) -> None:
         request, drawing, key="sites", grace=patience.left(), view=shown,
         title="The highest places" if shown == "ranked" else f"Which {shown} carry it",
         help=RANKED if shown == "ranked" else MAP,
-        python=as_code(question(model, given.python)),
+        python=as_code(question(model, given.python)), grid=shown != "ranked",
         on_pick=None if shown == "ranked" else lambda answer, cell: _pick(answer, cell, shown),
     )  # fmt: skip
     if shown == "heads":
