@@ -12,6 +12,7 @@ from core.spec.errors import Error
 
 VIEWS = ("reliability", "errors", "stopping", "parts", "reading")
 HEIGHT = 380
+SMALL = 0.01  # an error that nobody would notice
 
 
 def figure(
@@ -42,21 +43,21 @@ def title(result: Calibration) -> str:
     if result.brier[row] >= result.base_brier[0]:
         return (
             f"{name}: no layer's probability beats the share of the classes (Brier "
-            f"{number(result.brier[row])}, share alone {number(result.base_brier[0])})"
+            f"{_short(result.brier[row])}, share alone {number(result.base_brier[0])})"
         )
-    if result.raw_ece[row] <= result.perfect_ece_high[row]:
+    if result.raw_ece[row] <= max(SMALL, result.perfect_ece_high[row]):
         return (
             f"{name}: behind {state(row)} the probe's probabilities are right as they are (error "
-            f"{number(result.raw_ece[row])}, a perfect probe's {number(result.perfect_ece[row])}; "
+            f"{_short(result.raw_ece[row])}, a perfect probe's {_short(result.perfect_ece[row])}; "
             f"accuracy {number(result.accuracy[row])})"
         )
     warm = float(result.temperature[row].mean())
     off = "no more than" if result.trusted(row) else "still more than"
     return (
         f"{name}: behind {state(row)} the probe is {'too sure' if warm > 1 else 'not sure enough'} "
-        f"(temperature {number(warm)}); its error goes from {number(result.raw_ece[row])} to "
-        f"{number(result.ece[row])}, {off} a perfect probe's by chance "
-        f"({number(result.perfect_ece_high[row])})"
+        f"(temperature {number(warm)}); its error goes from {_short(result.raw_ece[row])} to "
+        f"{_short(result.ece[row])}, {off} a perfect probe's by chance "
+        f"({_short(result.perfect_ece_high[row])})"
     )
 
 
@@ -70,15 +71,20 @@ def caption(result: Calibration) -> str:
             f"{count(result.n_groups, 'group')} in {result.n_folds} folds, the temperature from "
             f"{result.n_inner} inner parts of the training texts",
             f"error: expected calibration error over ten bins; with labels drawn from the "
-            f"probabilities themselves ({result.n_draws} draws) {number(result.perfect_ece[row])}, "
-            f"95 % below {number(result.perfect_ece_high[row])}",
-            f"Brier {number(result.brier[row])}, labels shuffled {result.n_shuffles} times "
-            f"{number(result.control_brier[row])}, share of the classes alone "
+            f"probabilities themselves ({result.n_draws} draws) {_short(result.perfect_ece[row])}, "
+            f"95 % below {_short(result.perfect_ece_high[row])}",
+            f"Brier {_short(result.brier[row])}, labels shuffled {result.n_shuffles} times "
+            f"{_short(result.control_brier[row])}, share of the classes alone "
             f"{number(result.base_brier[0])}",
             f"seed {result.seed}",
             *result.notes,
         ]
     )
+
+
+def _short(value: float) -> str:
+    """To four places: what is smaller is nothing."""
+    return number(round(float(value), 4))
 
 
 def _reliability(result: Calibration, look: Look, row: int) -> go.Figure:

@@ -52,7 +52,7 @@ def caption(result: DetectGuide) -> str:
     return "; ".join(
         [
             f"effect: range of the concept's rate over perplexity for pushes of "
-            f"{', '.join(f'{a:g}' for a in result.alpha)} mean lengths; judged by {result.judge}"
+            f"{', '.join(number(a) for a in result.alpha)} mean lengths; judged by {result.judge}"
             f"{who} on {count(len(result.prompts), 'prompt')} of {result.new_tokens} new tokens",
             f"control: {result.n_random} random directions a layer, 95 % below "
             f"{number(result.chance)}; rank correlation of both "

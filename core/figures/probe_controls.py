@@ -12,6 +12,7 @@ from core.spec.errors import Error
 
 VIEWS = ("bits", "sizes", "dimensions")
 HEIGHT = 380
+MOST_BITS = 1.8
 
 
 def figure(
@@ -77,6 +78,7 @@ def caption(result: ProbeControls) -> str:
 def _bits(result: ProbeControls, look: Look) -> go.Figure:
     x = np.arange(result.n_layers + 1)
     low, high = np.quantile(result.control_bits, (0.05, 0.95), axis=0)
+    shown = min(MOST_BITS, float(high.max()))  # a sure probe of shuffled labels pays without end
     traces = [
         *band(x, low, high, look, role="control", alpha=0.3),
         _shuffled(x, result.control_bits.mean(axis=0), look),
@@ -98,7 +100,7 @@ def _bits(result: ProbeControls, look: Look) -> go.Figure:
         ],
         xaxis=layers(len(x)),
         yaxis={"title": {"text": "bits a text"},
-               "range": [0, 1.05 * max(1.05, float(high.max()), float(result.bits.max()))]},
+               "range": [0, 1.05 * max(1.05, shown, float(result.bits.max()))]},
     )  # fmt: skip
 
 

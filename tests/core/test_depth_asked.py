@@ -148,3 +148,43 @@ def test_an_answer_is_saved_and_opened_again(stories: Loaded, tmp_path: Path) ->
         np.testing.assert_array_equal(again.arrays()[name], values)
     assert again.texts == found.texts
     assert len(found.to_frame()) == found.n_layers + 1
+
+
+# --- directions of a layer ------------------------------------------------------------------
+
+
+def test_a_class_stands_against_the_others_and_its_gap_is_the_distance_of_the_means(
+    stories: Loaded,
+) -> None:
+    """The gap against the states themselves, along the direction."""
+    from core.analyses.runs import Silent
+    from core.analyses.states import encoded, states
+
+    texts, labels, _ = framed()
+    three = [f"{label}{number % 2}" if label else "0" for number, label in enumerate(labels)]
+    x = states(stories, Silent(), encoded(stories, texts), embedding=True).vectors[0, 3].numpy()
+    for own in (labels, three):
+        found = ask(stories, texts=texts, labels=own, probe="ridge")
+        for output in range(len(found.classes)):
+            along = found.against(3, output)
+            assert np.linalg.norm(along) == pytest.approx(1)
+            here = found.label == output
+            meant = (x[here] @ along).mean() - (x[~here] @ along).mean()
+            assert found.gap(3, output) == pytest.approx(meant, rel=0.35)
+            auc = (found.towards(3, output)[here][:, None] > found.towards(3, output)[~here]).mean()
+            assert auc > 0.5
+    pair = ask(stories, texts=texts, labels=labels)
+    np.testing.assert_allclose(pair.against(2, 0), -pair.against(2, 1))
+    np.testing.assert_allclose(pair.against(2, 1), pair.direction[2, 0], atol=1e-6)
+
+
+def test_the_scores_of_a_layer_are_counted_in_its_figure(stories: Loaded) -> None:
+    from core.figures.depth import margins
+    from core.figures.theme import Look
+
+    texts, labels, _ = framed()
+    found = ask(stories, texts=texts, labels=labels)
+    for dark in (False, True):
+        fig = margins(found, Look(dark=dark), layer=3)
+        others, own = (int(sum(bar.y)) for bar in fig.data)
+        assert (others, own) == (labels.count(0), labels.count(1))

@@ -40,6 +40,8 @@ def test_a_curve_leads_to_a_layer_and_its_direction_into_the_clamps(visit):
     expect(element(page, "depth_layer_panel")).to_contain_text("Layer 1: L0.resid_post")
     expect(element(page, "depth_layer_panel")).to_contain_text("Most wrong of")
     expect(page).to_have_url(re.compile("depth=1"))
+    expect(element(page, "depth_layer_panel")).to_contain_text("units of the stream apart")
+    wait_chart(page, "depth_margins_chart")
     element(page, "depth_take_out").get_by_role("button").first.click()
     expect(element(page, "tray_head")).to_contain_text("(1)")
     wait_answers(page)
@@ -98,6 +100,44 @@ def test_probes_and_transfer_begin_at_a_button_and_a_click_leads_on(visit):
     click_point(page, "transfer_chart", trace=0, index=1)
     expect(element(page, "transfer_panel")).to_contain_text("Learned from review")
     expect(page).to_have_url(re.compile("learned=review"))
+
+
+def test_checks_of_probes_begin_at_a_button_and_a_layer_leads_on(visit):
+    page = visit("/depth?depths=probes")
+    page.get_by_role("radio", name="what it takes").click()
+    element(page, "probe_controls_begin").get_by_role("button").first.click()
+    wait_chart(page, "probe_controls_chart")
+    expect(element(page, "probe_controls_panel")).to_contain_text("bits a text behind layer")
+    last = page.evaluate(
+        "document.querySelector('.st-key-probe_controls_chart .js-plotly-plot')"
+        "._fullData.length - 1"
+    )
+    click_point(page, "probe_controls_chart", trace=last, index=2)
+    expect(element(page, "probe_controls_panel")).to_contain_text("How many texts teach it")
+    expect(page).to_have_url(re.compile("depth=2.*viewed=sizes|viewed=sizes.*depth=2"))
+    page.get_by_role("radio", name="as a probability").click()
+    element(page, "calibration_begin").get_by_role("button").first.click()
+    wait_chart(page, "calibration_chart")
+    page.get_by_role("radio", name="within the text").click()
+    expect(element(page, "calibration_panel")).to_contain_text("How much of a text must be read")
+    page.get_by_role("radio", name="with noise").click()
+    element(page, "depth_noise_begin").get_by_role("button").first.click()
+    wait_chart(page, "depth_noise_chart")
+    expect(element(page, "depth_noise_panel")).to_contain_text("half-rise at layer")
+    page.get_by_role("radio", name="read or guide").click()
+    element(page, "detect_guide_begin").get_by_role("button").first.click()
+    wait_chart(page, "detect_guide_chart")
+    expect(element(page, "detect_guide_panel")).to_contain_text("reads it best")
+
+
+def test_one_of_several_classes_leads_to_directions_by_its_probe(visit):
+    page = visit("/depth?labelled=languages&depth=3&towards=French")
+    wait_chart(page, "depth_margins_chart")
+    expect(element(page, "depth_layer_panel")).to_contain_text("towards French")
+    element(page, "depth_probe_directions").get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile("/directions.*method=given"))
+    wait_chart(page, "direction_chart")
+    expect(page.get_by_text("French, not the others")).to_be_visible()
 
 
 def test_the_lens_reads_a_task_and_keeps_its_way_in_the_address(visit):

@@ -229,7 +229,7 @@ def _take(found: DetectGuide) -> None:
     strength = float(f"{unit * float(found.alpha[found.alpha > 0].min(initial=0.5)):.6g}")
     with st.container(horizontal=True, vertical_alignment="center"):
         name = NAMES[found.methods[method]]
-        st.html(small(f"{name} at {place}"))
+        st.html(small(f"chosen: {name} at {place}"))
         st.button(
             "+ push", key=sides.key("guides_push"), on_click=state.attempt,
             args=(tray.add, Add(place, vector, strength, keep_norm=True), unit),

@@ -54,7 +54,7 @@ def question(model: ModelRef, option: tuple[str, object]) -> Request:
 
 def controls(given: Given | None) -> None:
     """What is asked, and which state counts."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         reads = depth_curve.reads(given)
         state.chosen(
             st.selectbox, "State of a text", list(reads), name="read", width=190,
