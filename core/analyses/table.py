@@ -105,6 +105,7 @@ from core.analyses.relations import relations
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
 from core.analyses.scale import scale
+from core.analyses.semantic_hub import semantic_hub
 from core.analyses.separability import separability
 from core.analyses.sharding import sharding
 from core.analyses.shared_neurons import shared_neurons
@@ -494,6 +495,10 @@ ANALYSES: dict[str, Analysis] = {
     "crystals": Analysis(
         crystals,
         "Do offsets of many relations fall together, raw and by discriminants of the other half?",
+    ),
+    "semantic_hub": Analysis(
+        semantic_hub,
+        "Do two forms of one meaning come together inside the model, beyond shared words?",
     ),
 }
 

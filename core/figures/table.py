@@ -98,6 +98,7 @@ from core.figures import (
     relations,
     remove,
     retrieval,
+    semantic_hub,
     separability,
     sharding,
     shared_neurons,
@@ -229,6 +230,7 @@ MODULES: dict[str, ModuleType] = {
     "circle_patch": circle_patch,
     "irreducible": irreducible,
     "crystals": crystals,
+    "semantic_hub": semantic_hub,
 }
 
 FIGURES: dict[str, Callable[..., go.Figure]] = {

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Built-in tasks of adding on a cycle, by name.
+TASK_NAMES = ("weekdays", "months", "embedded: days", "embedded: months", "embedded: hours")
+
+
 @dataclass(frozen=True)
 class CirclePatch(Result):
     """The state at the name is replaced, at one depth, so that it says another name.

@@ -100,6 +100,7 @@ from core.results.relations import RelationOffsets
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
 from core.results.scale import ScaleResult
+from core.results.semantic_hub import SemanticHub
 from core.results.separability import Separability
 from core.results.sharding import Sharding
 from core.results.shared_neurons import SharedNeurons
@@ -238,6 +239,7 @@ RESULTS: dict[str, type[Result]] = {
     "circle_patch": CirclePatch,
     "irreducible": Irreducible,
     "crystals": Crystals,
+    "semantic_hub": SemanticHub,
 }
 
 

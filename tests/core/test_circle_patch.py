@@ -12,7 +12,7 @@ from core.corpus.cyclic_tasks import TASKS, CyclicTask, cyclic_task
 from core.corpus.world.tasks import tasks
 from core.figures import circle_patch as drawing
 from core.figures.theme import Look
-from core.results.circle_patch import CirclePatch
+from core.results.circle_patch import TASK_NAMES, CirclePatch
 from core.spec.errors import Error
 
 
@@ -171,3 +171,4 @@ def test_the_words_say_accuracy_control_and_sample(months):
     assert "random plane" in said
     assert "40 changes" in said
     assert isinstance(TASKS["months"], CyclicTask)
+    assert tuple(TASKS) == TASK_NAMES
