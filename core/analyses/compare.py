@@ -66,40 +66,46 @@ def compare(
         notes.append(f"{asked.n} items are few: single cells carry much noise")
     one, two = _states(loaded, there, progress, asked, other is None)
     rng = np.random.default_rng(seed)
-    sides = tuple(
-        [spaces.standardised(layer.astype(np.float64), prepare) for layer in part]
-        for part in ((one,) if other is None else (one, two))
-    )
-    sides = (sides[0], sides[-1])
+    here = [spaces.standardised(layer.astype(np.float64), prepare) for layer in one]
+    sides = (here, here)
+    if two is not one:
+        sides = (here, [spaces.standardised(layer.astype(np.float64), prepare) for layer in two])
     grid = _grid(sides, asked, shuffles, rng, progress)
     grid["fresh_cka"] = _fresh(there, asked, sides[0], prepare, fresh, seed, notes, progress)
     way = _pairs(pairs, grid["cka"], other is None)
     line = _line(sides, asked, way, rng, progress)
     return Compare(
         request={},
-        models=(loaded.name, there.name),
         within=other is None,
-        same=two_models.same_weights(loaded, there),
-        families=(loaded.family, there.family),
-        kinds=(loaded.kind, there.kind),
-        texts=asked.texts,
-        source=asked.source,
-        position=asked.position,
         prepare=prepare,
-        same_tokens=asked.same_tokens,
-        n_items=asked.n,
         n_shuffles=shuffles,
         seed=seed,
-        stack=loaded.prompt_stack,
-        item_text=asked.text,
-        item_end=asked.end,
         counterpart=way,
+        **_about(loaded, there, asked),
         **_ceilings(loaded, there, asked, ceiling, prepare, progress),
         **apart(loaded, there, asked, one, two, rng, notes, progress),
         notes=tuple(notes),
         **grid,
         **line,
     )
+
+
+def _about(loaded: Loaded, there: Loaded, asked: Items) -> dict[str, Any]:
+    """Who was compared, on what."""
+    return {
+        "models": (loaded.name, there.name),
+        "same": two_models.same_weights(loaded, there),
+        "families": (loaded.family, there.family),
+        "kinds": (loaded.kind, there.kind),
+        "stack": loaded.prompt_stack,
+        "texts": asked.texts,
+        "source": asked.source,
+        "position": asked.position,
+        "same_tokens": asked.same_tokens,
+        "n_items": asked.n,
+        "item_text": asked.text,
+        "item_end": asked.end,
+    }
 
 
 def _check(prepare: str, pairs: str, most: int, shuffles: int) -> None:

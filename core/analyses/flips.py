@@ -58,11 +58,7 @@ def flips(
     KL is that of the other model from this one, in nats. Activation patching between models after
     Prakash et al. 2024, "Fine-Tuning Enhances Existing Mechanisms" (cross-model patching).
     """
-    for model in (loaded, other):
-        refuse_without_next_tokens(model, "where two models flip")
-    for name, value, high in (("listed", listed, 50), ("n_documents", n_documents, 5_000)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-            raise Error(f"{name}= is a whole number from 1 to {high:,}, not {value!r:.20}")
+    _check(loaded, other, listed, n_documents)
     wanted, source = _texts(texts, corpus, field, n_documents)
     asked = two_models.items(loaded, other, wanted, "token", MOST_PLACES, 1, seed)
     words = _shared(loaded, other)
@@ -79,13 +75,6 @@ def flips(
     text_kl = np.zeros(len(asked.texts))
     np.maximum.at(text_kl, asked.text, seen.kl)
     common = _words(asked.texts, text_kl, np.random.default_rng(seed))
-    names = told[0].pop("components")
-    for row in told[1:]:
-        row.pop("components")
-    both: dict[str, Any] = {}
-    for name, first in told[0].items():
-        values = [row[name] for row in told]
-        both[name] = np.stack(values) if isinstance(first, np.ndarray) else tuple(values)
     return Flips(
         request={},
         models=(loaded.name, other.name),
@@ -98,7 +87,6 @@ def flips(
         n_shared=words.n,
         seed=seed,
         notes=asked.notes,
-        components=names,
         mass=seen.mass,
         differs=float(seen.differs.mean()),
         kl=seen.kl.astype("float32"),
@@ -107,8 +95,25 @@ def flips(
         listed_kl=seen.kl[chosen],
         listed_differs=seen.differs[chosen],
         **common,
-        **both,
+        **_together(told),
     )
+
+
+def _check(loaded: Loaded, other: Loaded, listed: int, n_documents: int) -> None:
+    for model in (loaded, other):
+        refuse_without_next_tokens(model, "where two models flip")
+    for name, value, high in (("listed", listed, 50), ("n_documents", n_documents, 5_000)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
+            raise Error(f"{name}= is a whole number from 1 to {high:,}, not {value!r:.20}")
+
+
+def _together(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The listed flips field by field; their components are the same."""
+    found: dict[str, Any] = {}
+    for name, first in told[0].items():
+        values = [row[name] for row in told]
+        found[name] = np.stack(values) if isinstance(first, np.ndarray) else tuple(values)
+    return found | {"components": told[0]["components"]}
 
 
 def _texts(

@@ -299,25 +299,13 @@ def _result(
     flow = np.zeros((len(one.sites), len(two.sites)))
     np.add.at(flow, (np.arange(one.n) // one.n_units, layer_there), 1)
     by_layer = (len(one.sites), one.n_units)
-    asked = getattr(rows, "asked", None)
-    none = np.zeros(0, dtype=np.int64)
     unlike = np.full(one.n, np.nan)
     return Match(
         request={},
-        models=(one.model.name, two.model.name),
-        same=two_models.same_weights(one.model, two.model),
-        unit=one.unit,
         by=by,
         why_no_index=why,
-        dictionaries=tuple(side.book.name for side in sides if side.book is not None),
-        stacks=(one.sites[0].stack, two.sites[0].stack),
-        n_units=(one.n_units, two.n_units),
-        layers=(tuple(s.layer for s in one.sites), tuple(s.layer for s in two.sites)),
-        n_tokens=rows.n_tokens,
-        source=rows.source,
         seed=seed,
-        texts=() if asked is None else asked.texts,
-        notes=tuple(rows.notes),
+        **_about(one, two, rows),
         says_here=_says(one, listed),
         says_there=_says(two, here.where[listed]),
         listed=listed,
@@ -335,11 +323,30 @@ def _result(
         flow=flow / one.n_units,
         mean_likeness=likeness.reshape(by_layer).mean(axis=1),
         mean_control=control.reshape(by_layer).mean(axis=1),
-        item_text=none if asked is None else asked.text,
-        item_end=none if asked is None else asked.end,
-        peak_here=rows.peaks[0] if one.each == 1 else none,
-        peak_there=rows.peaks[1] if two.each == 1 else none,
     )
+
+
+def _about(one: Side, two: Side, rows: _ByActivation | _ByWrites) -> dict[str, Any]:
+    """Whose units were matched, on what, and where each is largest."""
+    asked = getattr(rows, "asked", None)
+    none = np.zeros(0, dtype=np.int64)
+    return {
+        "models": (one.model.name, two.model.name),
+        "same": two_models.same_weights(one.model, two.model),
+        "unit": one.unit,
+        "dictionaries": tuple(side.book.name for side in (one, two) if side.book is not None),
+        "stacks": (one.sites[0].stack, two.sites[0].stack),
+        "n_units": (one.n_units, two.n_units),
+        "layers": (tuple(s.layer for s in one.sites), tuple(s.layer for s in two.sites)),
+        "n_tokens": rows.n_tokens,
+        "source": rows.source,
+        "texts": () if asked is None else asked.texts,
+        "notes": tuple(rows.notes),
+        "item_text": none if asked is None else asked.text,
+        "item_end": none if asked is None else asked.end,
+        "peak_here": rows.peaks[0] if one.each == 1 else none,
+        "peak_there": rows.peaks[1] if two.each == 1 else none,
+    }
 
 
 def _says(side: Side, units: np.ndarray) -> tuple[tuple[str, ...], ...]:

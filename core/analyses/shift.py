@@ -59,15 +59,7 @@ def shift(
     but 80 where there are many); the others test whether this model with the shift answers like
     the other one, beside random directions of the same length and each text's own shift.
     """
-    if position not in ("last", "mean"):
-        raise Error(f"a shift is read at 'last' or 'mean', not {str(position)[:20]!r}")
-    if isinstance(most, bool) or not isinstance(most, int) or not LEAST <= most <= 5_000:
-        raise Error(f"most= is a whole number from {LEAST} to 5,000, not {most!r:.20}")
-    what = "a shift from one to the other is not defined"
-    two_models.refuse(two_models.unlike_architectures(loaded, other), what)
-    asked = two_models.items(loaded, other, texts, position, most, LEAST, seed)
-    if not asked.same_tokens:
-        raise Error(f"{loaded.name} and {other.name} split texts into different tokens, so {what}")
+    asked = _asked(loaded, other, texts, position, most, seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(asked.n)
     half = max(asked.n // 2, asked.n - MOST_TESTED)
@@ -79,11 +71,6 @@ def shift(
     norm = here.norm.double().numpy()
     notes = list(asked.notes)
     directions = _directions(one, two, found, norm, rng, progress)
-    parts = made_of(
-        loaded, progress,
-        torch.tensor(np.stack([unit(row) for row in directions["direction"]]), dtype=torch.float32),
-        seed=seed,
-    )  # fmt: skip
     units: dict[str, Any] = _units(loaded, other, texts, seed, notes, progress)
     steered = _steering(
         loaded, other, progress, asked, (one, two), directions["direction"], tested, rng, notes
@@ -98,18 +85,45 @@ def shift(
         stack=loaded.prompt_stack,
         n_random=N_RANDOM,
         seed=seed,
-        raises=parts.raises,
-        lowers=parts.lowers,
-        raise_score=parts.raised.numpy(),
-        lower_score=parts.lowered.numpy(),
-        control_score=parts.chance_score.numpy(),
         found=found,
         tested=tested,
         **directions,
+        **_tokens(loaded, directions["direction"], seed, progress),
         **units,
         **steered,
         notes=tuple(notes),
     )
+
+
+def _asked(
+    loaded: Loaded, other: Loaded, texts: Sequence[str], position: str, most: int, seed: int
+) -> Items:
+    """The texts of a question that makes sense. Raises `Error` for one that does not."""
+    if position not in ("last", "mean"):
+        raise Error(f"a shift is read at 'last' or 'mean', not {str(position)[:20]!r}")
+    if isinstance(most, bool) or not isinstance(most, int) or not LEAST <= most <= 5_000:
+        raise Error(f"most= is a whole number from {LEAST} to 5,000, not {most!r:.20}")
+    what = "a shift from one to the other is not defined"
+    two_models.refuse(two_models.unlike_architectures(loaded, other), what)
+    asked = two_models.items(loaded, other, texts, position, most, LEAST, seed)
+    if not asked.same_tokens:
+        raise Error(f"{loaded.name} and {other.name} split texts into different tokens, so {what}")
+    return asked
+
+
+def _tokens(
+    loaded: Loaded, directions: np.ndarray, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """What the directions raise and lower, beside random ones."""
+    rows = np.stack([unit(row) for row in directions])
+    parts = made_of(loaded, progress, torch.tensor(rows, dtype=torch.float32), seed=seed)
+    return {
+        "raises": parts.raises,
+        "lowers": parts.lowers,
+        "raise_score": parts.raised.numpy(),
+        "lower_score": parts.lowered.numpy(),
+        "control_score": parts.chance_score.numpy(),
+    }
 
 
 def _directions(
@@ -228,22 +242,19 @@ def _steering(
         agree["random"].append(float(np.mean([(each.top == after.top).mean() for each in noise])))
     best = int(np.argmin([row.mean() for row in kl["steered"]]))
     progress.step(0.9, f"doses behind layer {best}")
-    noise_vectors = [random_like(directions[best], one[best], rng) for _ in range(N_RANDOM)]
+    drawn = [random_like(directions[best], one[best], rng) for _ in range(N_RANDOM)]
+    doses = [
+        [after.kl(steered(best, each, dose)).mean() for each in (directions[best], *drawn)]
+        for dose in DOSES
+    ]
     return {
         **{f"kl_{name}": np.array(values) for name, values in kl.items()},
         **{f"agree_{name}": np.array(values) for name, values in agree.items()},
         "kl_before": after.kl(before),
         "agree_before": float((before.top == after.top).mean()),
         "doses": np.array(DOSES),
-        "kl_dose": np.array(
-            [after.kl(steered(best, directions[best], dose)).mean() for dose in DOSES]
-        ),
-        "kl_dose_random": np.array(
-            [
-                [after.kl(steered(best, noise, dose)).mean() for noise in noise_vectors]
-                for dose in DOSES
-            ]
-        ),
+        "kl_dose": np.array(doses)[:, 0],
+        "kl_dose_random": np.array(doses)[:, 1:],
         "answers_before": pieces(loaded, before.top.tolist()),
         "answers_after": pieces(other, after.top.tolist()),
         "answers_steered": pieces(loaded, said[best].tolist()),

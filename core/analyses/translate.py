@@ -52,11 +52,7 @@ def translate(
     After Moayeri et al. 2023, "Text-To-Concept (and Back) via Cross-Model Alignment". Nothing of
     the concept in the other model is used to make the carried direction.
     """
-    if position not in ("last", "mean"):
-        raise Error(f"a direction is carried at 'last' or 'mean', not {str(position)[:20]!r}")
-    known = isinstance(strength, int | float) and not isinstance(strength, bool)
-    if not known or not 0 < strength < 1_000:
-        raise Error(f"strength= is a number above 0, not {strength!r:.20}")
+    _check(position, strength)
     place: dict[str, Any] = {
         "concept": concept, "positive": positive, "negative": negative, "pairs": pairs,
         "position": position,
@@ -71,26 +67,21 @@ def translate(
     rows = []
     for layer, partner in enumerate(way):
         progress.step(0.5 + 0.2 * layer / len(way), f"map from layer {layer} to {partner}")
-        rows.append(
-            _carried(one[layer], two[partner], here.sides(layer), there.sides(partner), rng)
-        )
-    found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        sides = here.sides(layer), there.sides(partner)
+        rows.append(_carried(one[layer], two[partner], *sides, rng))
+    found: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     notes = list(asked.notes)
     random = found.pop("random")
     steered, n_tested = _steered(other, progress, place, way, found, random, strength, notes, rng)
     parts = made_of(other, progress, _by_layer(other, way, found["carried"]), seed=seed)
     return Translate(
         request={},
-        models=(loaded.name, other.name),
-        same=two_models.same_weights(loaded, other),
+        **_about(loaded, other, asked),
         concept=here.name,
         source=here.source,
         position=position,
-        stacks=(loaded.prompt_stack, other.prompt_stack),
         n_positive=here.n_positive,
         n_negative=here.n_negative,
-        n_map=asked.n,
-        map_source=asked.source,
         n_tested=n_tested,
         strength=float(strength),
         seed=seed,
@@ -101,6 +92,24 @@ def translate(
         **found,
         **steered,
     )
+
+
+def _check(position: str, strength: float) -> None:
+    if position not in ("last", "mean"):
+        raise Error(f"a direction is carried at 'last' or 'mean', not {str(position)[:20]!r}")
+    known = isinstance(strength, int | float) and not isinstance(strength, bool)
+    if not known or not 0 < strength < 1_000:
+        raise Error(f"strength= is a number above 0, not {strength!r:.20}")
+
+
+def _about(loaded: Loaded, other: Loaded, asked: two_models.Items) -> dict[str, Any]:
+    return {
+        "models": (loaded.name, other.name),
+        "same": two_models.same_weights(loaded, other),
+        "stacks": (loaded.prompt_stack, other.prompt_stack),
+        "n_map": asked.n,
+        "map_source": asked.source,
+    }
 
 
 def _map_items(
@@ -228,7 +237,7 @@ def _steered(
     strength: float,
     notes: list[str],
     rng: np.random.Generator,
-) -> tuple[dict[str, np.ndarray], int]:
+) -> tuple[dict[str, Any], int]:
     """Effects of the carried direction, of the own one and of random ones on negative texts."""
     unknown = {
         "effect_own": np.full(len(way), np.nan),
