@@ -103,10 +103,10 @@ def test_probes_and_transfer_begin_at_a_button_and_a_click_leads_on(visit):
 
 
 def test_checks_of_probes_begin_at_a_button_and_a_layer_leads_on(visit):
-    page = visit("/depth?depths=probes")
+    page = visit("/depth?depths=probes&labelled=sums above ten")
     page.get_by_role("radio", name="what it takes").click()
     element(page, "probe_controls_begin").get_by_role("button").first.click()
-    wait_chart(page, "probe_controls_chart")
+    wait_chart(page, "probe_controls_chart", timeout=180)
     expect(element(page, "probe_controls_panel")).to_contain_text("bits a text behind layer")
     last = page.evaluate(
         "document.querySelector('.st-key-probe_controls_chart .js-plotly-plot')"
@@ -117,16 +117,16 @@ def test_checks_of_probes_begin_at_a_button_and_a_layer_leads_on(visit):
     expect(page).to_have_url(re.compile("depth=2.*viewed=sizes|viewed=sizes.*depth=2"))
     page.get_by_role("radio", name="as a probability").click()
     element(page, "calibration_begin").get_by_role("button").first.click()
-    wait_chart(page, "calibration_chart")
+    wait_chart(page, "calibration_chart", timeout=180)
     page.get_by_role("radio", name="within the text").click()
     expect(element(page, "calibration_panel")).to_contain_text("How much of a text must be read")
     page.get_by_role("radio", name="with noise").click()
     element(page, "depth_noise_begin").get_by_role("button").first.click()
-    wait_chart(page, "depth_noise_chart")
+    wait_chart(page, "depth_noise_chart", timeout=180)
     expect(element(page, "depth_noise_panel")).to_contain_text("half-rise at layer")
     page.get_by_role("radio", name="read or guide").click()
     element(page, "detect_guide_begin").get_by_role("button").first.click()
-    wait_chart(page, "detect_guide_chart")
+    wait_chart(page, "detect_guide_chart", timeout=180)
     expect(element(page, "detect_guide_panel")).to_contain_text("reads it best")
 
 
@@ -137,7 +137,7 @@ def test_one_of_several_classes_leads_to_directions_by_its_probe(visit):
     element(page, "depth_probe_directions").get_by_role("button").first.click()
     expect(page).to_have_url(re.compile("/directions.*method=given"))
     wait_chart(page, "direction_chart")
-    expect(page.get_by_text("French, not the others")).to_be_visible()
+    expect(page.get_by_text("French, not the others; 111 against 222")).to_be_visible()
 
 
 def test_the_lens_reads_a_task_and_keeps_its_way_in_the_address(visit):
