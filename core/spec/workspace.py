@@ -113,6 +113,12 @@ CHOICES: dict[str, str] = {
     "focus": "",  # the category that is looked at closely; "": the first that fits
     "solid": "",  # what of it is drawn; "": the first way
     "measured": "",  # the measure that is drawn; "": the first
+    "comparing": "summary",  # which question is asked about two models
+    "against_model": "",  # the model that A is compared with, of two; "": the first
+    "compared_on": "",  # the texts they are compared on; "": sentences of many kinds
+    "own_texts": "",  # texts of the visitor's own for that, one a line
+    "unit": "neuron",  # whose counterparts are looked for
+    "matched": "activation",  # by what
     "differing": "",  # the question whose answers are subtracted; "": the first
     "without": "",  # what is taken out of vectors first, by commas
     "relation": "",  # the relation whose pairs make a parallelogram; "": the first

@@ -24,6 +24,7 @@ MENU: tuple[Entry, ...] = (
     Entry("pages/geometry.py", "geometry", "Geometry", ":material/bubble_chart:"),
     Entry("pages/depth.py", "depth", "Depth", ":material/layers:"),
     Entry("pages/directions.py", "directions", "Directions", ":material/explore:"),
+    Entry("pages/compare.py", "compare", "Compare", ":material/compare:"),
     Entry("pages/steer.py", "steer", "Steer", ":material/tune:"),
     Entry("pages/status.py", "status", "Status", ":material/monitor_heart:"),
 )

@@ -31,6 +31,7 @@ PAGES = Row(
             "core.results",
             "core.concepts",
             "core.concept_sets",
+            "core.difference",
             "core.labelled",
             "core.own_sets",
             "core.paper_sets",
@@ -72,6 +73,7 @@ TABLE: dict[str, Row] = {
     "core.paper_sets": SETS,
     "core.planted_sets": SETS,
     "core.recent": SPEC,
+    "core.difference": Row(("numpy", "core.spec", "core.results")),
     "core.results": Row(("numpy", "pandas", "core.spec", "core.results")),
     "core.figures": Row(
         ("numpy", "pandas", "plotly", "core.spec", "core.results", "core.figures"),
@@ -110,7 +112,7 @@ TABLE: dict[str, Row] = {
             *("core.store", "core.status", "core.analyses", "core.concepts"),
             *("core.concept_sets", "core.labelled", "core.own_sets", *ENGINE),
         ),
-        late=("torch", "plotly", "tqdm", "core.figures"),
+        late=("torch", "plotly", "tqdm", "core.difference", "core.figures"),
     ),
     "kernels": Row((*TORCH, "kernels"), late=("triton",)),
     # Imported inside a function, by the path that runs them.

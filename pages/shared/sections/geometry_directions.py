@@ -129,7 +129,7 @@ def _pushed(model: ModelRef, given: Chosen, view: str, patience: Patience) -> No
                 format_func=SOURCES.__getitem__,
             )  # fmt: skip
     request = ask(
-        "concept_push", model, concepts=given.option, concept=one, other=other, seed=work.seed,
+        "concept_push", model, concepts=given.option, concept=one, against=other, seed=work.seed,
         prompts=(work.prompt,),
     )  # fmt: skip
     found = one_figure(

@@ -20,7 +20,8 @@ def into_tray(found: ConceptPush) -> None:
             st.slider, "Push (nats of its own pairs)", -MOST, MOST, key="nats", value=nats,
             step=0.5, width=260, then=lambda value: state.choose("nats", f"{value:g}"),
         )  # fmt: skip
-        offer(change, float(found.mean_norm[0]))
+        # Taking out what writes a contrast does not erase what reads it: only the push is offered.
+        offer(change, float(found.mean_norm[0]), out=False)
     share = abs(change.coefficient) / float(found.mean_norm[0])
     st.caption(
         f"At {found.site}: {number(share)} mean lengths of the stream. What the run above does "
@@ -35,13 +36,13 @@ def along(site: Site, vector: tuple[float, ...], unit: float, *, name: str) -> N
         offer(Add(site, vector, float(f"{0.25 * unit:.6g}")), unit)
 
 
-def offer(change: Add, unit: float) -> None:
-    """The buttons "+ push" and "+ take out" of a direction."""
-    out = Project(change.site, change.direction)
+def offer(change: Add, unit: float, *, out: bool = True) -> None:
+    """The buttons "+ push" and, where it makes sense, "+ take out" of a direction."""
+    removal = Project(change.site, change.direction)
     for label, one, help_ in (
         ("+ push", change, "Add the direction at every token; it goes into the clamps."),
-        ("+ take out", out, "Project the direction out at this layer."),
-    ):
+        ("+ take out", removal, "Project the direction out at this layer."),
+    )[: 2 if out else 1]:
         st.button(
             label, key=sides.key(f"geometry_{label[2:]}"), help=help_,
             on_click=state.attempt, args=(_add, one, unit),
