@@ -89,15 +89,6 @@ def geometry(
     varied(states, "the items")
     cloud = prepared(states, prepare)
     rng = np.random.default_rng(seed)
-    vectors = slots.weights @ cloud
-    cosine = _cosines(vectors)
-    drawn = _chance(cloud, slots, rng, progress)
-    axes = components(cloud - cloud.mean(axis=0), dims)
-    places = (cloud - cloud.mean(axis=0)) @ axes.T
-    total = max(float(((cloud - cloud.mean(axis=0)) ** 2).sum()), 1e-300)
-    shown = places[slots.positive]
-    owner = slots.concept[slots.positive]
-    sizes = np.linalg.norm(cloud - cloud.mean(axis=0), axis=1).mean()
     return Geometry(
         request={},
         concepts=tuple(one.name for one in kept),
@@ -111,18 +102,41 @@ def geometry(
         dropped=seen.dropped,
         n_draws=DRAWS,
         seed=seed,
-        cosine=cosine,
-        control_cosine=drawn.mean(axis=0),
-        control_spread=drawn.std(axis=0),
-        p=_p(cosine, drawn),
-        split_half=_split_half(cloud, slots, len(kept), rng),
-        length=np.linalg.norm(vectors, axis=1) / sizes,
-        vectors=vectors.astype(np.float32),
-        projection=shown,
-        concept_places=np.stack([shown[owner == one].mean(axis=0) for one in range(len(kept))]),
-        explained=(places**2).sum(axis=0) / total,
-        concept_of=owner.astype(np.int32),
+        **_vectors(cloud, slots, len(kept), rng, progress),
+        **_places(cloud, slots, len(kept), dims),
     )
+
+
+def _vectors(
+    cloud: np.ndarray, slots: _Slots, n: int, rng: np.random.Generator, progress: Progress
+) -> dict[str, np.ndarray]:
+    """The vectors of n concepts, their cosines and chance, by field of the result."""
+    vectors = slots.weights @ cloud
+    cosine = _cosines(vectors)
+    drawn = _chance(cloud, slots, rng, progress)
+    size = np.linalg.norm(cloud - cloud.mean(axis=0), axis=1).mean()
+    return {
+        "cosine": cosine,
+        "control_cosine": drawn.mean(axis=0),
+        "control_spread": drawn.std(axis=0),
+        "p": _p(cosine, drawn),
+        "split_half": _split_half(cloud, slots, n, rng),
+        "length": np.linalg.norm(vectors, axis=1) / size,
+        "vectors": vectors.astype(np.float32),
+    }
+
+
+def _places(cloud: np.ndarray, slots: _Slots, n: int, dims: int) -> dict[str, np.ndarray]:
+    """Positive items on the first components of all items, by field of the result."""
+    centred = cloud - cloud.mean(axis=0)
+    places = centred @ components(centred, dims).T
+    shown, owner = places[slots.positive], slots.concept[slots.positive]
+    return {
+        "projection": shown,
+        "concept_places": np.stack([shown[owner == one].mean(axis=0) for one in range(n)]),
+        "explained": (places**2).sum(axis=0) / max(float((centred**2).sum()), 1e-300),
+        "concept_of": owner.astype(np.int32),
+    }
 
 
 def _asked(given: Any) -> _Asked:

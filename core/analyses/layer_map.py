@@ -258,22 +258,10 @@ def _result(
     full: np.ndarray,
     notes: tuple[str, ...],
 ) -> LayerMap:
-    layers = sorted(found)
     own, seen = question.points, question.states
     number = {word: at for at, word in enumerate(drawn.words)}
     back = np.argsort([number[word] for word in own.words])  # the order of the set
-    each = [found[at] for at in layers]
-    places, scale = np.stack([one.places for one in each]), np.array([one.scale for one in each])
-    if question.mode == "neighbours":
-        places = np.stack([frames.unit_spread(one)[0] for one in places])
-    smooth = [
-        frames.alike(one, other) if after == before + 1 else np.nan
-        for (before, after), (one, other) in zip(pairwise(layers), pairwise(places), strict=True)
-    ]
-    measured = {name: np.array([one.numbers[name] for one in each]) for name in each[0].numbers}
-    place = np.empty(len(back), dtype=np.int32)
-    place[back] = np.arange(len(back))
-    in_map = question.mode == "classes"
+    held = len(question.tested) if question.mode == "classes" else 0
     return LayerMap(
         request={},
         concepts=name,
@@ -291,17 +279,47 @@ def _result(
         groups=own.names,
         n_neighbours=question.k,
         n_scored=len(question.scored),
-        n_held_out=len(question.tested) if in_map else 0,
+        n_held_out=held,
         seed=question.seed,
-        layers=np.array(layers, dtype=np.int32),
-        places=places[:, back].astype(np.float32),
-        scale=scale,
         group=own.group[back].astype(np.int16),
-        pair=place[own.pairs] if len(own.pairs) else own.pairs,
-        full_silhouette=full[layers],
-        smooth=np.array([np.nan, *smooth]),
-        null_item=place[question.null_item] if in_map else np.zeros(0, np.int32),
-        null_places=np.stack([one.null_places for one in each]).astype(np.float32),
-        null_group=question.null_group[question.null_item if in_map else []].astype(np.int16),
-        **measured,
+        full_silhouette=full[sorted(found)],
+        **_by_word(question, back),
+        **_by_layer(question, found, back),
     )
+
+
+def _by_word(question: Question, back: np.ndarray) -> dict[str, np.ndarray]:
+    """What names items by their numbers, in the order of the set."""
+    place = np.empty(len(back), dtype=np.int32)
+    place[back] = np.arange(len(back))
+    pair, shown = question.points.pairs, question.null_item
+    if question.mode != "classes":
+        shown = shown[:0]
+    return {
+        "pair": place[pair] if len(pair) else pair,
+        "null_item": place[shown],
+        "null_group": question.null_group[shown].astype(np.int16),
+    }
+
+
+def _by_layer(
+    question: Question, found: dict[int, _Layer], back: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What has a row for every layer that is there, the items in the order of the set."""
+    layers = sorted(found)
+    each = [found[at] for at in layers]
+    places = np.stack([one.places for one in each])
+    if question.mode == "neighbours":
+        places = np.stack([frames.unit_spread(one)[0] for one in places])
+    smooth = [
+        frames.alike(one, other) if after == before + 1 else np.nan
+        for (before, after), (one, other) in zip(pairwise(layers), pairwise(places), strict=True)
+    ]
+    return {
+        "layers": np.array(layers, dtype=np.int32),
+        "places": places[:, back].astype(np.float32),
+        "scale": np.array([one.scale for one in each]),
+        "smooth": np.array([np.nan, *smooth]),
+        "null_places": np.stack([one.null_places for one in each]).astype(np.float32),
+        **{name: np.array([one.numbers[name] for one in each]) for name in each[0].numbers},
+    }
