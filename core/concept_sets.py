@@ -22,6 +22,7 @@ from core.spec.concept_set import (
     ConceptSet,
     Group,
     from_plain,
+    of_concept,
     of_words,
     short,
 )
@@ -85,7 +86,7 @@ def _texts() -> Iterator[Entry]:
 
 
 def named(name: str) -> ConceptSet:
-    """The set of this name: built-in, else the visitor's newest saved one.
+    """The set of this name: built-in, else the newest saved one, else a built-in concept as a set.
 
     "days" also finds "embedded: days". Raises `Error` naming some of those there are.
     """
@@ -97,6 +98,9 @@ def named(name: str) -> ConceptSet:
     same = [full for full in found if name and full.partition(": ")[2] == name]
     if same:
         return _open(same[0])
+    if name in concepts.built_in():
+        texts = ": " not in name  # planted concepts are words, everyday ones short texts
+        return replace(of_concept(concepts.named(name)), contexts=(SLOT,) if texts else ())
     some = ", ".join(list(found)[:6])
     raise Error(
         f"no set of concepts {short(name)}; built in are {some} and {len(found) - 6} more; words "

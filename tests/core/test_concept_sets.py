@@ -63,6 +63,14 @@ def test_a_short_name_finds_the_planted_set_unless_a_built_in_has_it():
     assert concept_sets.named("months").name == "months"
 
 
+def test_the_name_of_a_concept_is_a_set_as_well():
+    assert concept_sets.asked("gender").contexts == ("{}",)
+    assert {group.name for group in concept_sets.asked("embedded: bird").groups} == {
+        "embedded: bird",
+        "not embedded: bird",
+    }
+
+
 def test_asked_takes_names_sets_tables_concepts_words_and_pairs():
     asked = concept_sets.asked
     days = asked("weekdays")
