@@ -6,11 +6,11 @@ import pytest
 
 from core import concept_sets, own_sets, planted_sets
 from core.home import embedded
-from core.spec.set_text import read_text
 from core.spec.concept import Concept
 from core.spec.concept_set import ConceptSet, Group, plain
 from core.spec.errors import Error
 from core.spec.request import ModelRef, ask
+from core.spec.set_text import read_text
 
 
 def test_every_built_in_set_opens_with_the_sizes_its_entry_says():
