@@ -23,15 +23,15 @@ VIEWS = ("steering", "direction", "dose", "heads", "neurons", "texts")
 MOST_NEURONS, MOST_TEXTS = 25, 24
 
 
-def figure(
-    result: Shift, look: Look, *, view: str = "steering", layer: int | None = None
-) -> go.Figure:
+def figure(result: Shift, look: Look, *, view: str = "", layer: int | None = None) -> go.Figure:
     """One view of what changed, its control beside it.
 
     view   "steering": what share of the difference the shift makes up for, layer by layer; "dose":
            the same over strengths; "direction": how long and how steady it is; "heads", "neurons":
-           which changed most; "texts": which texts moved furthest, behind `layer`
+           which changed most; "texts": which texts moved furthest, behind `layer`; "": steering,
+           or direction where there is nothing to steer for
     """
+    view = view or ("steering" if np.isfinite(result.recovered).any() else "direction")
     views = {"steering": _steering, "direction": _direction, "dose": _dose, "heads": _heads,
              "neurons": _neurons}  # fmt: skip
     if view == "texts":

@@ -49,7 +49,8 @@ def test_nothing_changes_from_a_model_to_itself(llama: Loaded) -> None:
     for view in drawing.VIEWS[1:]:
         assert drawing.figure(result, Look(), view=view).data
     with pytest.raises(Error, match="answer these texts alike"):
-        drawing.figure(result, Look())
+        drawing.figure(result, Look(), view="steering")
+    assert drawing.figure(result, Look()).data
 
 
 def test_what_was_written_to_one_place_is_found_there(llama: Loaded) -> None:
@@ -146,7 +147,8 @@ def test_every_kind_gives_what_it_has(family: str, tiny: Callable[[str], Path]) 
         assert any("no steering" in words for words in result.notes)
         assert np.isnan(result.recovered).all()
         with pytest.raises(Error, match="no steering"):
-            drawing.figure(result, Look())
+            drawing.figure(result, Look(), view="steering")
+        assert drawing.figure(result, Look()).data
     if family == "mixtral":
         assert not result.neuron_wrote.size
         with pytest.raises(Error, match="neurons are left out"):
