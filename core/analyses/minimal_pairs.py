@@ -70,14 +70,29 @@ def minimal_pairs(
         else:
             fresh_direct = _shares(direct_gaps(twin, Silent(), given, (0.0, 1.0))[0])
             fresh_chosen = _read(twin, Silent(), work, (0.0, 1.0), alone=True)["chosen"]
+    return _result(
+        loaded, given, work, gap, notes, found, seed=seed, n_shuffles=shuffles, n_shared=shared,
+        shorter=float(_share(lengths)), untrained_direct=fresh_direct,
+        untrained_chosen=fresh_chosen,
+    )  # fmt: skip
+
+
+def _result(
+    loaded: Loaded,
+    given: PairSet,
+    work: "_Work",
+    gap: np.ndarray,
+    notes: Sequence[str],
+    found: dict[str, Any],
+    **more: Any,
+) -> MinimalPairs:
     names = list(dict.fromkeys(given.kinds)) or ["all pairs"]
     low, high = _intervals(gap, work)
     return MinimalPairs(
         request={},
         pairs=given.name,
         about=given.about,
-        seed=seed,
-        position=position,
+        position=work.asked,
         prompt=given.prompt,
         answers=given.answers,
         sites=stream_names(loaded),
@@ -87,19 +102,15 @@ def minimal_pairs(
         grouped=bool(given.groups),
         n_groups=len(np.unique(work.group)),
         n_folds=work.case.n_folds,
-        n_shuffles=shuffles,
         notes=tuple(notes),
         kind=np.array([names.index(one) for one in given.kinds] or [0] * len(given.good)),
         gap=gap,
         direct=_shares(gap),
         direct_low=low,
         direct_high=high,
-        untrained_direct=fresh_direct,
-        n_shared=shared,
-        shorter=float(_share(lengths)),
-        untrained_chosen=fresh_chosen,
         words_chosen=_words(given, work),
         **found,
+        **more,
     )
 
 
@@ -133,6 +144,7 @@ class _Work:
 
     ids: list[list[int]]
     position: Any
+    asked: str
     case: Case
     group: np.ndarray
     drawn: np.ndarray  # [draw, pair]
@@ -164,7 +176,7 @@ def _material(
         )
     drawn = scores.draws(group, np.random.default_rng((seed, 9)))
     case = Case(label, np.tile(group, 2), fold, np.concatenate([label[:, None], mixed], axis=1))
-    return _Work(one.ids, one.position, case, group, drawn, tuple(notes), texts)
+    return _Work(one.ids, one.position, position, case, group, drawn, tuple(notes), texts)
 
 
 def _groups(given: PairSet) -> np.ndarray:

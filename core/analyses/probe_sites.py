@@ -159,14 +159,7 @@ def _result(
     heads = np.array([site.component == "head" for site in sites])
     n_shuffles = asked.sets.shape[1] - 1
     missing = [name for name in wanted if not any(site.component == name for site in sites)]
-    most, p = np.full((2, n_shuffles), np.nan), np.full(len(sites), np.nan)
-    nested = np.full((2, 1 + n_shuffles), np.nan)
-    for row, _ in enumerate(FAMILIES):
-        here = heads if row == 0 else ~heads
-        if here.any():
-            most[row] = np.nanmax(found["control_auc"][:, here], axis=1)
-            p[here] = cells.beyond(found["auc"][here], most[row])
-            nested[row] = cells.chosen_elsewhere(folds[:, :, here])
+    many = _of_many(heads, folds, found["auc"], found["control_auc"])
     _, words = floors(one.given.texts, one.read.types, one.label, one.fold, 2)
     return ProbeSites(
         request={},
@@ -192,10 +185,25 @@ def _result(
         layer=np.array([site.layer for site in sites]),
         unit=np.array([-1 if site.unit is None else site.unit for site in sites]),
         untrained_auc=fresh,
-        most=most,
-        p=p,
-        nested=nested[:, 0],
-        nested_control=nested[:, 1:],
         floor_auc=words,
+        **many,
         **found,
     )
+
+
+def _of_many(
+    heads: np.ndarray, folds: np.ndarray, auc: np.ndarray, control: np.ndarray
+) -> dict[str, Any]:
+    """What choosing the best of many cells comes to, heads and other sites apart.
+
+    heads [cell] bool, folds [fold, set, cell], auc [cell], control [shuffle, cell]
+    """
+    n_shuffles, n = control.shape
+    most, p = np.full((len(FAMILIES), n_shuffles), np.nan), np.full(n, np.nan)
+    nested = np.full((len(FAMILIES), 1 + n_shuffles), np.nan)
+    for row, here in enumerate((heads, ~heads)):
+        if here.any():
+            most[row] = np.nanmax(control[:, here], axis=1)
+            p[here] = cells.beyond(auc[here], most[row])
+            nested[row] = cells.chosen_elsewhere(folds[:, :, here])
+    return {"most": most, "p": p, "nested": nested[:, 0], "nested_control": nested[:, 1:]}

@@ -80,63 +80,64 @@ def caption(result: ProbeSites) -> str:
 
 
 def _map(result: ProbeSites, look: Look, view: str) -> go.Figure:
-    if view == "heads":
-        names = [str(head) for head in range(result.n_heads)]
-        values = result.grid(result.auc, "head")
-        which = result.grid(np.arange(len(result.cells), dtype=float), "head")
-    else:
-        kinds = [name for name in NAMES if name in result.components]
-        names = [NAMES[name] for name in kinds]
-        values = np.stack([result.grid(result.auc, name) for name in kinds], axis=1)
-        index = np.arange(len(result.cells), dtype=float)
-        which = np.stack([result.grid(index, name) for name in kinds], axis=1)
-    hover = np.array(
-        [["" if np.isnan(cell) else _line(result, int(cell)) for cell in row] for row in which],
-        dtype=object,
-    )
-    sure = np.array(
-        [[not np.isnan(cell) and result.beyond[int(cell)] for cell in row] for row in which]
-    )
+    names, values, which = _laid_out(result, view)
+    sure = np.array([[c >= 0 and bool(result.beyond[c]) for c in row] for row in which])
+    hover = [["" if c < 0 else _line(result, int(c)) for c in row] for row in which]
     rows, columns = np.nonzero(sure)
-    ring = go.Scatter(
+    dots = go.Scatter(
         x=columns, y=rows, mode="markers", hoverinfo="skip", name="beyond the best of chance",
         marker={"size": 8, "color": colour("background", look),
                 "line": {"color": colour("text", look), "width": 1.5}},
     )  # fmt: skip
-    shown = np.array(
-        [
-            [
-                "" if np.isnan(v) else f"{v:.2f}" if clear else f"({v:.2f})"
-                for v, clear in zip(row, clears, strict=True)
-            ]
-            for row, clears in zip(values, sure, strict=True)
-        ],
-        dtype=object,
-    )
-    bar = colour_bar("held-out AUC", look)
-    chance = result.chance(view)
-    bar |= {
-        "tickvals": [0, 0.25, 0.5, 0.75, 1],
-        "ticktext": ["0", "0.25", "0.5", "0.75", "1"],
-    }
+    of_sites = view == "sites"
     cells = grid.cells(
-        values.astype("float32"), scale=signed(look), limits=(0.0, 1.0), hover=hover,
-        text=shown if view == "sites" and result.n_layers <= grid.MOST_TEXT_ROWS * 2 else None,
-        bar=bar,
+        values.astype("float32"), scale=signed(look), limits=(0.0, 1.0),
+        hover=np.array(hover, dtype=object), text=_texts(values, sure) if of_sites else None,
+        bar=colour_bar("held-out AUC", look, tickvals=[0, 0.25, 0.5, 0.75, 1]),
     )  # fmt: skip
-    sign = "○ above" if view == "heads" else "( ) not above"
-    words = f"{sign} {chance:.2f}, which the best of all reaches in 1 of 20 shuffles"
+    words = (
+        f"{'( ) not above' if of_sites else '○ above'} {result.chance(view):.2f}, which the best "
+        "of all reaches in 1 of 20 shuffles"
+    )
     place: dict[str, Any] = {"xref": "paper", "yref": "paper", "xanchor": "left", "x": 0}
     return drawn(
-        [cells, ring] if view == "heads" else [cells],
+        [cells] if of_sites else [cells, dots],
         look,
         title=title(result),
         height=TOP + grid.rows_height(result.n_layers) + BOTTOM + 24,
         margin={"t": TOP + 18},
         annotations=[note(words, look, y=1, yanchor="bottom", **place)],
-        xaxis=_named(names) if view == "sites" else grid.number_axis(len(names), "head"),
+        xaxis=_named(names) if of_sites else grid.number_axis(len(names), "head"),
         yaxis=grid.number_axis(result.n_layers, "layer", names=True),
     )
+
+
+def _laid_out(result: ProbeSites, view: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names of the columns, AUC [layer, column], number of the cell there, -1 for none."""
+    index = np.arange(len(result.cells), dtype=float)
+    if view == "heads":
+        names = [str(head) for head in range(result.n_heads)]
+        values, which = (result.grid(each, "head") for each in (result.auc, index))
+    else:
+        kinds = [name for name in NAMES if name in result.components]
+        names = [NAMES[name] for name in kinds]
+        values, which = (
+            np.stack([result.grid(each, name) for name in kinds], axis=1)
+            for each in (result.auc, index)
+        )
+    return names, values, np.nan_to_num(which, nan=-1).astype(int)
+
+
+def _texts(values: np.ndarray, sure: np.ndarray) -> np.ndarray | None:
+    """What stands in the cells: AUC, in brackets where it is not beyond chance."""
+    if len(values) > 2 * grid.MOST_TEXT_ROWS:
+        return None
+    rows = [
+        ["" if np.isnan(v) else f"{v:.2f}" if clear else f"({v:.2f})"
+         for v, clear in zip(row, clears, strict=True)]
+        for row, clears in zip(values, sure, strict=True)
+    ]  # fmt: skip
+    return np.array(rows, dtype=object)
 
 
 def _named(names: list[str]) -> dict[str, Any]:
