@@ -87,12 +87,13 @@ def _answer(key: str, request: Request, patience: Patience) -> object:
 
 def _lines(lines: Iterator[Line]) -> None:
     for line in lines:
-        if line.page and line.work is not None:
-            st.page_link(
-                f"pages/{line.page}.py", label=line.words, query_params=to_query(line.work)
-            )
-        else:
-            st.markdown(line.words)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.markdown(line.words, width="stretch")
+            if line.page and line.work is not None:
+                st.page_link(
+                    f"pages/{line.page}.py", label="open", query_params=to_query(line.work),
+                    width="content",
+                )  # fmt: skip
 
 
 def _alike_lines(found: Compare) -> Iterator[Line]:
