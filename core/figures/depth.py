@@ -112,7 +112,7 @@ def sentence(result: Depth, score: str = "accuracy") -> str:
     return f"Readable at {_layer(result, int(values.argmax()))} alone {said}"
 
 
-def caption(result: Depth) -> str:
+def caption(result: Depth, score: str = "accuracy") -> str:
     """The controls, the split and the sample, in words."""
     what = "groups held out" if result.grouped else "texts held out at random"
     parts = [
@@ -125,20 +125,22 @@ def caption(result: Depth) -> str:
             f"control task, {count(result.n_types, result.types)} with random labels: selectivity "
             f"{number(np.nanmax(result.selectivity))} at most"
         )
-    largest, words, token = result.floor
+    largest, words, token = result.floor if score == "accuracy" else result.floor_auc
     alone = "" if np.isnan(token) else f", the token alone {number(token)}"
-    parts.append(f"floors: largest class {number(largest)}, words {number(words)}{alone}")
-    parts.append(_points(result))
+    parts.append(
+        f"floors of {NAMES[score]}: largest class {number(largest)}, words {number(words)}{alone}"
+    )
+    parts.append(_points(result, score))
     parts += list(result.notes)
     return "; ".join(parts)
 
 
-def _points(result: Depth) -> str:
+def _points(result: Depth, score: str) -> str:
     """Depths with their intervals, and the points of the paper."""
     said = []
-    if result.readable():
+    if result.readable(score):
         for name, word in (("half_rise", "half-rise"), ("saturation", "saturation")):
-            value, low, high = result.points[name][0]
+            value, low, high = result.points[name][0 if score == "accuracy" else 1]
             if np.isfinite(value):
                 said.append(f"{word} {number(value)} ({number(low)} to {number(high)})")
     else:

@@ -100,7 +100,7 @@ def _one(found: Depth, code: str) -> None:
         key="depth_A",
         title="Readable from which layer on",
         help=HELP,
-        caption=drawing.caption(found),
+        caption=drawing.caption(found, score),
         shows=drawing.title(found, score),
         grid=False,
         on_pick=lambda cell: choose(int(cell[0])),

@@ -54,16 +54,15 @@ def question(model: ModelRef, option: tuple[str, object]) -> Request:
 
 def controls(given: Given | None) -> None:
     """What is asked, and which state counts."""
-    with st.container(horizontal=True, vertical_alignment="top"):
-        reads = depth_curve.reads(given)
-        state.chosen(
-            st.selectbox, "State of a text", list(reads), name="read", width=190,
-            format_func=reads.__getitem__,
-        )  # fmt: skip
-        state.chosen(
-            st.segmented_control, "Question", list(QUESTIONS), name="probed",
-            format_func=QUESTIONS.__getitem__,
-        )  # fmt: skip
+    state.chosen(
+        st.segmented_control, "Question", list(QUESTIONS), name="probed",
+        format_func=QUESTIONS.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    reads = depth_curve.reads(given)
+    state.chosen(
+        st.selectbox, "State of a text", list(reads), name="read", width=190,
+        format_func=reads.__getitem__,
+    )  # fmt: skip
 
 
 def draw(model: ModelRef, given: Given, patience: Patience) -> None:
