@@ -46,12 +46,7 @@ def crystals(
         loaded, progress, concepts, contexts=contexts, read=read, prepare=prepare,
         project_out=project_out, only=only, most_pairs=MOST_PAIRS, seed=seed,
     )  # fmt: skip
-    enough = np.flatnonzero(np.bincount(one.label, minlength=len(one.names)) >= LEAST)
-    if len(enough) < 3:
-        raise Error(
-            f"{short(one.given.name)} has {len(enough)} relations of {LEAST} pairs that can be "
-            "read; three are needed"
-        )
+    enough = _enough(one)
     kept = np.isin(one.label, enough)
     pair, label = one.pair[kept], np.searchsorted(enough, one.label[kept])
     train = lda.halves(label, np.random.default_rng((seed, 0)))
@@ -83,6 +78,17 @@ def crystals(
         n_discriminants=np.arange(2, count + 2),
         **found,
     )
+
+
+def _enough(one: Relations) -> np.ndarray:
+    """Numbers of the relations with enough pairs. Raises `Error` for fewer than three."""
+    found = np.flatnonzero(np.bincount(one.label, minlength=len(one.names)) >= LEAST)
+    if len(found) < 3:
+        raise Error(
+            f"{short(one.given.name)} has {len(found)} relations of {LEAST} pairs that can be "
+            "read; three are needed"
+        )
+    return found
 
 
 def _row(

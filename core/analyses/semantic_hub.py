@@ -49,28 +49,18 @@ def semantic_hub(
     untrained_too the same with fresh weights as a second control
     continuation  put behind a text that ends with punctuation, so that its last token is a word
     """
-    own = isinstance(concepts, str) and concepts in FORMS
-    given = FORMS[concepts] if own else asked(concepts)
-    if given.kind != "pairs":
-        raise Error(
-            f"{short(given.name)} is a set of {given.kind}; two forms of a meaning are pairs"
-        )
-    chosen = [given.group(name) for name in only] or list(given.groups)
-    _fit(given, chosen)
-    asked_for, n_continued = _continued(given, chosen, continuation)
-    seen = set_states(loaded, progress, asked_for, contexts=contexts, read=read, share=(0, 0.4))
-    pair, group, where = _pairs(asked_for, seen)
+    given, chosen = _given(concepts, only)
+    texts, n_continued = _continued(given, chosen, continuation)
+    how: dict[str, Any] = {"contexts": contexts, "read": read}
+    seen = set_states(loaded, progress, texts, **how, share=(0, 0.4))
+    pair, group, where = _pairs(texts, seen)
     told = (pair, group, len(chosen), prepare, seed)
     found = _layers(seen, *told, progress)
     fresh, why = untrained(loaded, seed) if untrained_too else (None, "")
+    null = {name: np.full_like(found["found"], np.nan) for name in ("centred", "found")}
     if fresh is not None:
         progress.step(0.7, "fresh weights")
-        other = set_states(
-            fresh, progress, asked_for, contexts=contexts, read=read, share=(0.7, 0.9)
-        )
-        null = _layers(other, *told, progress)
-    else:
-        null = {name: np.full_like(found["found"], np.nan) for name in ("centred", "found")}
+        null = _layers(set_states(fresh, progress, texts, **how, share=(0.7, 0.9)), *told, progress)
     return SemanticHub(
         request={},
         concept=given.name,
@@ -95,6 +85,19 @@ def semantic_hub(
         shared=_shared(loaded, seen.words, pair, group, len(chosen)),
         **found,
     )
+
+
+def _given(concepts: Any, only: Sequence[str]) -> tuple[ConceptSet, list[Group]]:
+    """The set and those of its groups that are asked about."""
+    own = isinstance(concepts, str) and concepts in FORMS
+    given = FORMS[concepts] if own else asked(concepts)
+    if given.kind != "pairs":
+        raise Error(
+            f"{short(given.name)} is a set of {given.kind}; two forms of a meaning are pairs"
+        )
+    chosen = [given.group(name) for name in only] or list(given.groups)
+    _fit(given, chosen)
+    return given, chosen
 
 
 def _fit(given: ConceptSet, chosen: list[Group]) -> None:

@@ -46,7 +46,7 @@ def figure(result: Parallelogram, look: Look, *, layer: int | None = None) -> go
         yaxis={"title": {"text": "along the mean offset"}, "scaleanchor": "x"},
         xaxis2={**depth_axis(result.rows), "domain": [0.66, 1], "anchor": "y2"},
         yaxis2={"title": {"text": "cosine; relative gap (dashed)"}, "anchor": "x2",
-                "range": [min(-0.1, float(np.nanmin(result.cosine)) - 0.05), 2.0]},
+                "range": [min(-0.1, float(np.fmin.reduce(result.cosine)) - 0.05), 2.0]},
         shapes=[{"type": "line", "xref": "x2", "yref": "y2 domain", "x0": row, "x1": row, "y0": 0,
                  "y1": 1, "layer": "below", "line": {"color": faint("muted", look, 0.5),
                                                      "width": 1}}],

@@ -114,8 +114,8 @@ def _layers(result: RelationOffsets, look: Look, row: int, show: str) -> go.Figu
     words, control, high = SHOWN[show]
     values = getattr(result, show)
     x = np.arange(len(result.rows))
-    low = np.nanmin(getattr(result, control), axis=1)
-    top = np.nanmax(getattr(result, high or control), axis=1)
+    low = np.fmin.reduce(getattr(result, control), axis=1)
+    top = np.fmax.reduce(getattr(result, high or control), axis=1)
     traces: list[Any] = lines.band(x, low, top, look, role="control", alpha=0.25)
     traces[-1].update(name="mixed pairs", showlegend=True, hoverinfo="skip")
     for number_, name in enumerate(result.relations):

@@ -108,7 +108,7 @@ def _layers(result: SemanticHub, look: Look, show: str, group: int | None) -> go
     control = result.centred_control if show == "centred" else result.control_high
     x = np.arange(len(values))
     shown = range(len(result.groups)) if group is None else [group]
-    top = np.nanmax(control[:, list(shown)], axis=1)
+    top = np.fmax.reduce(control[:, list(shown)], axis=1)
     traces: list[Any] = lines.band(x, np.zeros(len(x)), top, look, role="control", alpha=0.3)
     traces[-1].update(name="mixed pairs, to 95 %", showlegend=True)
     for at in shown:

@@ -66,10 +66,11 @@ class RelationOffsets(Result):
 
     @property
     def best(self) -> int:
-        """Row with the highest mean consistency over the relations."""
+        """Row with the highest mean consistency, of those where most relations have vectors."""
         known = np.isfinite(self.consistency)
-        mean = np.where(known, self.consistency, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        return int(mean.argmax())
+        n = known.sum(axis=1)
+        mean = np.where(known, self.consistency, 0).sum(axis=1) / np.maximum(n, 1)
+        return int(np.where(n == n.max(), mean, -1).argmax())
 
     def parallel(self, row: int) -> np.ndarray:
         """[relation] are its offsets more alike than mixed ones, both ways of asking?"""

@@ -253,3 +253,12 @@ def test_france_is_to_paris_as_japan_to_tokyo_more_than_to_other_capitals(model)
 def test_pairs_that_are_not_there_are_a_sentence(model, pairs, said):
     with pytest.raises(Error, match=said):
         parallelogram(model, Silent(), concepts=PLANTED, relation="capital", pairs=pairs)
+
+
+def test_the_best_depth_is_one_where_every_relation_has_vectors(model):
+    found = relations(
+        model, Silent(), concepts="relations", only=("country to capital", "present to past")
+    )
+    known = np.isfinite(found.consistency).sum(axis=1)
+    assert known[found.best] == known.max()
+    assert drawing.figure(found, Look())
