@@ -104,6 +104,7 @@ from core.analyses.probe_sites import probe_sites
 from core.analyses.relations import relations
 from core.analyses.remove import remove
 from core.analyses.retrieval import retrieval
+from core.analyses.reverse_dictionary import reverse_dictionary
 from core.analyses.scale import scale
 from core.analyses.semantic_hub import semantic_hub
 from core.analyses.separability import separability
@@ -468,6 +469,10 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "flips": Analysis(
         flips, "Where two models disagree most, and which components turn the answer."
+    ),
+    "reverse_dictionary": Analysis(
+        reverse_dictionary,
+        "Does a description land on its word, where is the concept, and how many examples does it take?",
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

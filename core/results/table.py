@@ -20,10 +20,10 @@ from core.results.depth_emergence import DepthEmergence
 from core.results.depth_noise import DepthNoise
 from core.results.detect_guide import DetectGuide
 from core.results.dictionaries import Dictionaries
-from core.results.difference import Difference
 from core.results.dictionary_check import DictionaryCheck
 from core.results.dictionary_compare import DictionaryCompare
 from core.results.dictionary_report import DictionaryReport
+from core.results.difference import Difference
 from core.results.direction import DirectionResult
 from core.results.domain_neurons import DomainNeurons
 from core.results.dose import DoseResult
@@ -99,6 +99,7 @@ from core.results.probe_sites import ProbeSites
 from core.results.relations import RelationOffsets
 from core.results.remove import RemoveResult
 from core.results.retrieval import Retrieval
+from core.results.reverse_dictionary import ReverseDictionary
 from core.results.scale import ScaleResult
 from core.results.semantic_hub import SemanticHub
 from core.results.separability import Separability
@@ -134,6 +135,7 @@ RESULTS: dict[str, type[Result]] = {
     "guided_decoding": GuidedDecoding,
     "dictionary_check": DictionaryCheck,
     "blind_spots": BlindSpots,
+    "reverse_dictionary": ReverseDictionary,
     "topics": Topics,
     "separability": Separability,
     "categories": Categories,
