@@ -178,7 +178,7 @@ def test_every_view_stands_beside_itself_for_a_second_model(
 def test_three_models_stand_in_one_figure_with_a_table(engine: FakeEngine) -> None:
     at = opened("embedded", "embedded-small", "embedded-tuned", labelled="animals")
     assert len(engine.questions("depth")) == 3
-    (chart,) = charts(at)
+    chart = charts(at)[0]
     names = {trace.get("name") for trace in chart["data"]}
     assert {"embedded", "embedded-small", "embedded-tuned"} <= names
     (table,) = [one.value for one in at.dataframe if "depth" in one.value][:1]
