@@ -207,7 +207,7 @@ def _items(result: Compare, look: Look, layer: int | None) -> go.Figure:
     row = int(np.nan_to_num(result.map_r2[0], nan=-1).argmax()) if layer is None else layer
     error = result.map_error[row]
     order = np.argsort(-error, kind="stable")[:MOST_ITEMS]
-    shown = [escaped(_short(result.item(int(i)))) for i in order]
+    shown = [_short(result.item(int(i))) for i in order]
     y = np.arange(len(order))
     every = np.quantile(result.map_error[row], (0.25, 0.75))
     return drawn(

@@ -40,9 +40,13 @@ def figure(result: Flips, look: Look, *, view: str = "flips", flip: int | None =
     return views[view](result, look)
 
 
-def _label(result: Flips, flip: int, most: int = 34) -> str:
-    text = result.texts[flip]
-    return escaped(text if len(text) <= most else "… " + text[2 - most :])
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else "… " + text[2 - most :]
+
+
+def _share(value: float) -> str:
+    """A percentage without a minus in front of nought."""
+    return f"{round(100 * float(value)) + 0:d}%"
 
 
 def _hover(result: Flips, flip: int) -> str:
@@ -57,7 +61,7 @@ def _hover(result: Flips, flip: int) -> str:
         )
         said.append(f"{name}: {words}")
     return (
-        f"“{_label(result, flip, 90)}”<br>{said[0]}<br>{said[1]}<br>"
+        f"“{escaped(_short(result.texts[flip], 90))}”<br>{said[0]}<br>{said[1]}<br>"
         f"KL {number(result.listed_kl[flip])} nats"
     )
 
@@ -66,23 +70,21 @@ def _flips(result: Flips, look: Look) -> go.Figure:
     """Probability of the two tokens in both models."""
     y = np.arange(len(result.texts))
     names = [
-        f"{_label(result, int(i))} {escaped(quoted(result.away[i]))} → "
-        f"{escaped(quoted(result.toward[i]))}"
+        f"{_short(result.texts[i], 34)} {quoted(result.away[i])} → {quoted(result.toward[i])}"
         for i in y
     ]
     hover = [_hover(result, int(i)) for i in y]
     traces = []
-    for place, (what, values) in enumerate(
-        (("the other's choice", result.p_toward), ("its own choice", result.p_away))
+    for what, values, symbol in (
+        ("right", result.p_toward, "circle"),
+        ("left", result.p_away, "circle-open"),
     ):
         for side, role in enumerate(("a", "b")):
             model = escaped(result.models[side][:24])
-            word = what if side == 0 else ("its own choice", "the first's choice")[place]
             traces.append(
                 go.Scatter(
-                    x=values[:, side], y=y, mode="markers", name=f"{model}: {word}",
-                    marker={"size": 10, "color": colour(role, look),
-                            "symbol": ("circle", "circle-open")[place != side]},
+                    x=values[:, side], y=y, mode="markers", name=f"{model}: token on the {what}",
+                    marker={"size": 10, "color": colour(role, look), "symbol": symbol},
                     hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
                 )
             )  # fmt: skip
@@ -113,8 +115,9 @@ def _components(result: Flips, look: Look) -> go.Figure:
     hover = [
         [
             f"<b>{escaped(result.components[at])}</b> of {escaped(result.models[1][:30])} put in"
-            f"<br>“{_label(result, flip, 60)}” {escaped(quoted(result.away[flip]))} → "
-            f"{escaped(quoted(result.toward[flip]))}<br>makes up for "
+            f"<br>“{escaped(_short(result.texts[flip], 60))}”<br>"
+            f"{escaped(quoted(result.away[flip]))} → {escaped(quoted(result.toward[flip]))}: makes "
+            "up for "
             f"{values[row, flip]:.0%} of the difference<br>as far at random: "
             f"{', '.join(f'{value:.0%}' for value in control[row, flip])}"
             for flip in range(values.shape[1])
@@ -122,7 +125,7 @@ def _components(result: Flips, look: Look) -> go.Figure:
         for row, at in enumerate(kept)
     ]
     shown = [
-        [f"{v:.0%}" if s else f"({v:.0%})" for v, s in zip(line, beyond, strict=True)]
+        [_share(v) if s else f"({_share(v)})" for v, s in zip(line, beyond, strict=True)]
         for line, beyond in zip(values, sure, strict=True)
     ]
     cells = grid.cells(
@@ -166,7 +169,7 @@ def _layers(result: Flips, look: Look) -> go.Figure:
     traces = [
         lines.curve(
             x, values, look, role=_ROLES[i % 5], dash=_DASHES[(i // 5) % 4],
-            name=f"{escaped(quoted(result.away[i]))}→{escaped(quoted(result.toward[i]))}",
+            name=f"{quoted(result.away[i])}→{quoted(result.toward[i])}",
         )
         for i, values in enumerate(result.layer_effect)
     ]  # fmt: skip
@@ -267,7 +270,7 @@ def _kl(result: Flips, look: Look) -> go.Figure:
         showlegend=True,
         legend={"y": 1.02},
         margin={"t": 90},
-        xaxis={"title": {"text": "KL of the other model from this one, nats (left: 0.0001 or less)"},
+        xaxis={"title": {"text": "KL of the other model from this one, nats (left: 1e-4 or less)"},
                "type": "log"},
         yaxis={"title": {"text": "share of places"}, "tickformat": ".0%", "rangemode": "tozero"},
     )  # fmt: skip

@@ -220,7 +220,7 @@ def _texts(result: Shift, look: Look, layer: int) -> go.Figure:
     y = np.arange(len(order))
     middle = np.quantile(values, (0.25, 0.75))
     names = [result.texts[at] for at in order]
-    shown = [escaped(text if len(text) <= 46 else "… " + text[-44:]) for text in names]
+    shown = [text if len(text) <= 46 else "… " + text[-44:] for text in names]
     return drawn(
         [
             lines.ranges(np.full(len(y), middle[0]), np.full(len(y), middle[1]), y, look,
