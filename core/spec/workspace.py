@@ -127,6 +127,9 @@ CHOICES: dict[str, str] = {
     "contrast": "",  # the contrast that is pushed; "": the first
     "contrast_b": "",  # the one it is drawn against
     "pushed": "linear",  # on paper, in a run, or a random push
+    "forms": "forms",  # the pairs of two forms of one meaning
+    "described": "",  # whose descriptions are asked about; "": the first that fit the model
+    "cluster": "",  # rank of the cluster of features whose tokens are drawn; "": the first
     "nats": "2",  # how far, in nats of its own pairs
     "cloud": "states",  # whose dimensions are counted: states of text, or the rows of a matrix
     "contexts": "",  # what words stand in, by bars; "": the set's own, else neutral ones

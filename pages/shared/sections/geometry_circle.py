@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+import streamlit as st
+
 from core.figures import circle as drawing
+from core.figures import circle_patch as moving
 from core.results.circle import Circle
 from core.spec.request import ModelRef, ask
 from pages.shared import state
+from pages.shared.notices import sentence
 from pages.shared.panels import answer
 from pages.shared.sections import ways
+from pages.shared.sections.begun import begun
 from pages.shared.sections.concept_set import Chosen
 from pages.shared.sections.one_figure import one_figure
 from pages.shared.sections.view import Patience
 from pages.shared.sections.ways import Way
 
+TASKS = ("weekdays", "months", "embedded: days", "embedded: months", "embedded: hours")
+MOVED = {"effect": "effect on the answer", "answers": "which are right", "circles": "the circles"}
 WAYS = {
     "plane": Way(
         "the circle",
@@ -39,6 +46,12 @@ WAYS = {
         "largest share of points in a thin strip. A feature that cannot be split has the first "
         "high and the second low. Grey: one coordinate dealt out anew, and Gaussian class means.",
     ),
+    "moved": Way(
+        "move it",
+        "Adding on the cycle: “two days from Monday is …”. First how well the model does it; then, "
+        "at every depth, what moving the name's state along the circle does to the answer, beside "
+        "five components, the whole layer, and the same length along a random plane (grey).",
+    ),
     "frequencies": Way(
         "frequencies",
         "Share of the class means' variance that goes round once, twice, ... in a period. A circle "
@@ -52,6 +65,9 @@ def draw(model: ModelRef, given: Chosen, patience: Patience) -> None:
     prepare = "centre" if work.choice("prepare") == "zscore" else work.choice("prepare")
     request = ask("circle", model, prepare=prepare, seed=work.seed, **given.options())
     view, help_ = ways.chosen(WAYS)
+    if view == "moved":
+        _moved(model, given, help_, patience)
+        return
     found = answer(request, key="circle", grace=patience.left(), height=460)
     if not isinstance(found, Circle):
         return
@@ -59,6 +75,30 @@ def draw(model: ModelRef, given: Chosen, patience: Patience) -> None:
     one_figure(
         request, drawing, key="circle", title=given.one.name, help=help_, grace=0.0, height=460,
         on_pick=_pick, view=view, layer=row,
+    )  # fmt: skip
+
+
+def _moved(model: ModelRef, given: Chosen, help_: str, patience: Patience) -> None:
+    """The task of adding on this cycle, and the circle moved inside it."""
+    if given.one.name not in TASKS:
+        sentence(
+            f"Adding is asked about {', '.join(TASKS)}: choose one of them as concepts.",
+            "info",
+        )
+        return
+    request = ask("circle_patch", model, task=given.one.name, seed=state.workspace().seed)
+    found = begun(
+        request, key="moved", label="Move the circle", grace=patience.left(), height=420,
+        teach="Every prompt is run with parts of its state replaced, depth by depth.",
+    )  # fmt: skip
+    if found is None:
+        return
+    shown = state.chosen(
+        st.selectbox, "Drawn", list(MOVED), name="solid", width=260, format_func=MOVED.__getitem__
+    )
+    one_figure(
+        request, moving, key="moved", title=given.one.name, help=help_, grace=0.0, height=420,
+        view=shown,
     )  # fmt: skip
 
 

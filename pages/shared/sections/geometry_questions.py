@@ -11,14 +11,19 @@ from pages.shared.sections import (
     concept_set,
     geometry_categories,
     geometry_circle,
+    geometry_described,
     geometry_directions,
+    geometry_features,
+    geometry_forms,
     geometry_graph,
     geometry_local_map,
     geometry_map,
     geometry_relations,
     geometry_separability,
     geometry_spectrum,
+    geometry_topics,
     geometry_trajectories,
+    geometry_words,
 )
 from pages.shared.sections.concept_set import Chosen
 from pages.shared.sections.view import Patience
@@ -49,6 +54,13 @@ QUESTIONS: dict[str, Question] = {
     "trajectories": Question("Paths of tokens", (), geometry_trajectories.draw, more=True),
     "local_map": Question("What each token adds, exactly", (), geometry_local_map.draw, more=True),
     "graph": Question("Structure from context", (), geometry_graph.draw, more=True),
+    "forms": Question("Forms of one meaning", (), geometry_forms.draw, more=True),
+    "words": Question(
+        "Words of several tokens", ("categories", "pairs"), geometry_words.draw, more=True
+    ),
+    "topics": Question("Topics", ("categories",), geometry_topics.draw, more=True),
+    "described": Question("From description to word", (), geometry_described.draw, more=True),
+    "features": Question("Figures of features", (), geometry_features.draw, more=True),
     "separability": Question(
         "Where classes come apart", ("categories", "pairs"), geometry_separability.draw, more=True
     ),

@@ -5,8 +5,10 @@ from typing import Any
 
 import streamlit as st
 
+from core.figures import crystals as many
 from core.figures import parallelogram as two
 from core.figures import relations as drawing
+from core.results.crystals import Crystals
 from core.results.parallelogram import Parallelogram
 from core.results.relations import RelationOffsets
 from core.spec.request import ModelRef, ask
@@ -40,11 +42,23 @@ WAYS = {
     "between": Way(
         "between relations", "Cosines of the mean offsets of the relations at one depth."
     ),
+    "crystals": Way(
+        "many together",
+        "The offsets of many relations at once, on the discriminants that tell relations apart in "
+        "one half of the pairs; the other half, drawn full, is the evidence. With more dimensions "
+        "than pairs the first half always comes apart.",
+    ),
     "parallelogram": Way(
         "parallelogram",
         "Two pairs in the plane of their mean offset: a parallelogram closes when the relation is "
         "one step. Right: cosine of the two offsets at every depth, beside wrong fourth words.",
     ),
+}
+CRYSTALS = {
+    "discriminants": "discriminants",
+    "raw": "principal components",
+    "layers": "silhouettes by depth",
+    "curve": "by number of discriminants",
 }
 SHOWN = {
     "consistency": "consistency of the pairing",
@@ -71,6 +85,9 @@ def draw(model: ModelRef, given: Chosen, patience: Patience) -> None:
     if view == "parallelogram":
         _parallelogram(model, given, options, patience, help_)
         return
+    if view == "crystals":
+        _crystals(model, given, options, patience, help_)
+        return
     request = ask("relations", model, **options)
     found = answer(request, key="relations", grace=patience.left(), height=460)
     if not isinstance(found, RelationOffsets):
@@ -87,6 +104,26 @@ def draw(model: ModelRef, given: Chosen, patience: Patience) -> None:
     one_figure(
         request, drawing, key="relations", title=given.one.name, help=help_, grace=0.0, height=460,
         view=view, **chosen,
+    )  # fmt: skip
+
+
+def _crystals(
+    model: ModelRef, given: Chosen, options: dict[str, Any], patience: Patience, help_: str
+) -> None:
+    """Offsets of all relations, on discriminants that one half of the pairs gives."""
+    request = ask("crystals", model, **options)
+    found = answer(request, key="crystals", grace=patience.left(), height=460)
+    if not isinstance(found, Crystals):
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = state.chosen(
+            st.selectbox, "Drawn", list(CRYSTALS), name="solid", width=260,
+            format_func=CRYSTALS.__getitem__,
+        )  # fmt: skip
+        row = ways.depth(found.best, len(found.rows) - 1)
+    one_figure(
+        request, many, key="crystals", title=given.one.name, help=help_, grace=0.0, height=460,
+        view=shown, layer=row,
     )  # fmt: skip
 
 
