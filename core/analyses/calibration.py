@@ -139,49 +139,50 @@ def _words(loaded: Loaded, one: Sides, tenths: Sequence[Sequence[int]]) -> np.nd
     return np.array(found)
 
 
+def _read(
+    parts: list[list[dict[str, Any]]], label: np.ndarray, n_parts: int
+) -> dict[str, np.ndarray]:
+    """Arrays of the parts of texts, parts [layer][part]."""
+    n_layers, levels = len(parts), np.array(THRESHOLDS)
+    found = {
+        "part_auc": np.zeros((n_parts, n_layers)),
+        "part_accuracy": np.zeros((n_parts, n_layers)),
+        "control_part_auc": np.zeros((calibrated.SHUFFLES, n_parts, n_layers)),
+        "read_saved": np.zeros((n_layers, len(levels) if n_parts else 0)),
+        "read_accuracy": np.zeros((n_layers, len(levels) if n_parts else 0)),
+    }
+    for layer, own in enumerate(parts if n_parts else []):
+        found["part_auc"][:, layer] = [each["auc"] for each in own]
+        found["part_accuracy"][:, layer] = [each["accuracy"] for each in own]
+        found["control_part_auc"][:, :, layer] = np.stack([each["control_auc"] for each in own], 1)
+        stage, told = calibrated.stops(np.stack([each["margin"] for each in own]), label, levels)
+        found["read_saved"][layer] = 1 - (stage + 1) / n_parts
+        found["read_accuracy"][layer] = told
+    return found
+
+
 def _result(
     loaded: Loaded, one: Sides, c: float, seed: int, rows: list[dict[str, Any]],
     parts: list[list[dict[str, Any]]], words: np.ndarray, notes: list[str],
 ) -> Calibration:  # fmt: skip
-    found = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+    found: dict[str, Any] = {
+        name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]
+    }
     levels = np.array(THRESHOLDS)
     at, right = calibrated.stops(found["margin"], one.label, levels)
     found |= {"stop_saved": 1 - at / (len(rows) - 1), "stop_accuracy": right}
-    n_parts, n_layers = len(words), len(rows)
-    many = {
-        "part_auc": np.zeros((n_parts, n_layers)),
-        "part_accuracy": np.zeros((n_parts, n_layers)),
-    }
-    many["control_part_auc"] = np.zeros((calibrated.SHUFFLES, n_parts, n_layers))
-    many["read_saved"] = np.zeros((n_layers, len(levels) if n_parts else 0))
-    many["read_accuracy"] = many["read_saved"].copy()
-    for layer, own in enumerate(parts if n_parts else []):
-        many["part_auc"][:, layer] = [each["auc"] for each in own]
-        many["part_accuracy"][:, layer] = [each["accuracy"] for each in own]
-        many["control_part_auc"][:, :, layer] = np.stack([each["control_auc"] for each in own], 1)
-        stage, told = calibrated.stops(
-            np.stack([each["margin"] for each in own]), one.label, levels
-        )
-        many["read_saved"][layer] = 1 - (stage + 1) / n_parts
-        many["read_accuracy"][layer] = told
+    found |= _read(parts, one.label, len(words))
     share = one.label.mean()
+    arrays: dict[str, Any] = {
+        name: np.ascontiguousarray(values, "float32") for name, values in found.items()
+    }
     return Calibration(
         request={},
-        concept=one.given.name,
-        about=one.given.about,
-        source=one.given.source,
-        positive=one.positive,
-        negative=one.negative,
-        position=one.read.asked,
+        **one.facts(),
         c=float(c),
         seed=seed,
         sites=stream_names(loaded),
-        grouped=bool(one.given.groups),
         texts=one.given.texts,
-        n_texts=len(one.label),
-        n_positive=int(one.label.sum()),
-        n_groups=len(np.unique(one.group)),
-        n_folds=one.n_folds,
         n_inner=calibrated.INNER,
         n_shuffles=calibrated.SHUFFLES,
         n_draws=calibrated.DRAWS,
@@ -189,7 +190,7 @@ def _result(
         label=one.label,
         base_brier=np.array([share * (1 - share)]),
         threshold=levels,
-        part=np.array(PARTS[:n_parts]),
+        part=np.array(PARTS[: len(words)]),
         part_words_auc=words,
-        **{k: np.ascontiguousarray(v, "float32") for k, v in {**found, **many}.items()},
+        **arrays,
     )

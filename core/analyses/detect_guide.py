@@ -235,7 +235,7 @@ def _result(
     one: Sides, work: _Work, chosen: list[int], norm: np.ndarray, who: str,
     rows: list[dict[str, Any]],
 ) -> DetectGuide:  # fmt: skip
-    found = {
+    found: dict[str, Any] = {
         name: np.stack([row[name] for row in rows], axis=-1)
         for name in rows[0]
         if name not in ("texts", "plain", "direction")
@@ -250,23 +250,13 @@ def _result(
     n = len(work.alphas)
     return DetectGuide(
         request={},
-        concept=one.given.name,
-        about=one.given.about,
-        source=one.given.source,
-        positive=one.positive,
-        negative=one.negative,
-        position=one.read.asked,
+        **one.facts(),
         judge=who,
         c=float(work.c),
         seed=work.seed,
         methods=METHODS,
         prompts=tuple(work.prompts),
         new_tokens=NEW_TOKENS,
-        grouped=bool(one.given.groups),
-        n_texts=len(one.label),
-        n_positive=int(one.label.sum()),
-        n_groups=len(np.unique(one.group)),
-        n_folds=one.n_folds,
         n_random=N_RANDOM,
         n_shuffles=SHUFFLES,
         notes=one.notes,

@@ -37,6 +37,22 @@ class Sides:
     def n_folds(self) -> int:
         return int(self.fold.max()) + 1
 
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the texts it is about, by the names of its fields."""
+        return {
+            "concept": self.given.name,
+            "about": self.given.about,
+            "source": self.given.source,
+            "positive": self.positive,
+            "negative": self.negative,
+            "position": self.read.asked,
+            "grouped": bool(self.given.groups),
+            "n_texts": len(self.label),
+            "n_positive": int(self.label.sum()),
+            "n_groups": len(np.unique(self.group)),
+            "n_folds": self.n_folds,
+        }
+
 
 def sides(
     loaded: Loaded,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.analyses import probe_effort as effort
-from core.analyses.probe_asked import sides, stream_names, vectors
+from core.analyses.probe_asked import Sides, sides, stream_names, vectors
 from core.analyses.runs import Progress
 from core.models.loaded import Loaded
 from core.results.probe_controls import ProbeControls
@@ -57,24 +57,26 @@ def probe_controls(
             | effort.bits(x, asked, check)
             | effort.by_dimension(x, asked, C, seed, check)
         )
-    found = {name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]}
+    return _result(loaded, one, asked, C, seed, rows, effort.dimensions(states[0]))
+
+
+def _result(
+    loaded: Loaded, one: Sides, asked: effort.Case, c: float, seed: int,
+    rows: list[dict[str, np.ndarray]], dimension: np.ndarray,
+) -> ProbeControls:  # fmt: skip
+    found: dict[str, Any] = {
+        name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]
+    }
     share = one.label.mean()
+    arrays: dict[str, Any] = {
+        name: np.ascontiguousarray(values, "float32") for name, values in found.items()
+    }
     return ProbeControls(
         request={},
-        concept=one.given.name,
-        about=one.given.about,
-        source=one.given.source,
-        positive=one.positive,
-        negative=one.negative,
-        position=one.read.asked,
-        c=float(C),
+        **one.facts(),
+        c=float(c),
         seed=seed,
         sites=stream_names(loaded),
-        grouped=bool(one.given.groups),
-        n_texts=len(one.label),
-        n_positive=int(one.label.sum()),
-        n_groups=len(np.unique(one.group)),
-        n_folds=one.n_folds,
         n_shuffles=effort.SHUFFLES,
         n_few_shuffles=effort.FEW,
         n_orders=effort.ORDERS,
@@ -82,7 +84,7 @@ def probe_controls(
         notes=one.notes,
         size=effort.sizes(asked),
         block=effort.ends(asked, asked.orders[0]),
-        dimension=effort.dimensions(states[0]),
+        dimension=dimension,
         entropy=np.array([-(share * np.log2(share) + (1 - share) * np.log2(1 - share))]),
-        **{name: np.ascontiguousarray(values, "float32") for name, values in found.items()},
+        **arrays,
     )
