@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from core.analyses import category_panels as panels
+from core.analyses.category_close import close
 from core.analyses.category_rows import FORMS, PREPARED, Rows, Seen, output_rows, word_states
-from core.analyses.category_vectors import HOW, Tree, tree, vector
+from core.analyses.category_vectors import HOW, Tree, tree
 from core.analyses.clouds import cosines
 from core.analyses.item_states import READS
 from core.analyses.runs import Progress
@@ -23,7 +24,6 @@ SIDES = ("unembedding", "states")
 LEAST = 5  # words of a category
 MOST = 400  # categories; every pair of them is a cell
 N_SPLITS, N_SHUFFLES = 10, 20
-MOST_DRAWN = 1_500  # grey tokens of a plane
 LAYER_SPLITS = 2
 
 
@@ -77,12 +77,7 @@ def categories(
     Large Language Models".
     """
     _check(side, how, prepare, forms, read, min_words, n_splits, n_shuffles)
-    given = asked(concepts)
-    if given.kind != "categories":
-        raise Error(
-            f"{short(given.name)} is a set of {given.kind}; categories are asked about groups of "
-            "words"
-        )
+    given = _given(concepts)
     seen = word_states(loaded, progress, given, contexts, read, seed) if side == "states" else None
     if seen is None:
         progress.step(0.1, "rows of the unembedding")
@@ -95,31 +90,53 @@ def categories(
     found = _measured(progress, rows, ask, n_shuffles)
     return Categories(
         request={},
-        set_name=given.name,
-        source=given.source,
-        licence=given.licence,
         side=side,
         site="" if layer < 0 else _site(loaded, layer),
         layer=layer,
         how=how,
         prepare=prepare,
-        forms=forms if seen is None else "",
         exclusive=exclusive,
-        contexts=() if seen is None else seen.states.contexts,
-        read="" if seen is None else read,
         seed=seed,
         n_splits=n_splits,
         n_shuffles=n_shuffles,
-        n_words=len(rows.words),
-        n_rows=len(rows.word),
-        n_others=len(rows.others),
-        n_dimensions=rows.cloud.shape[1],
-        dropped=rows.dropped,
         notes=_notes(ask),
         layer_test=curve[0],
         layer_shuffled=curve[1],
+        **_about(given, seen, forms, read),
+        **_sizes(rows),
         **found,
     )
+
+
+def _given(concepts: Any) -> ConceptSet:
+    given = asked(concepts)
+    if given.kind != "categories":
+        raise Error(
+            f"{short(given.name)} is a set of {given.kind}; categories are asked about groups of "
+            "words"
+        )
+    return given
+
+
+def _about(given: ConceptSet, seen: Seen | None, forms: str, read: str) -> dict[str, Any]:
+    return {
+        "set_name": given.name,
+        "source": given.source,
+        "licence": given.licence,
+        "forms": forms if seen is None else "",
+        "contexts": () if seen is None else seen.states.contexts,
+        "read": "" if seen is None else read,
+    }
+
+
+def _sizes(rows: Rows) -> dict[str, Any]:
+    return {
+        "n_words": len(rows.words),
+        "n_rows": len(rows.word),
+        "n_others": len(rows.others),
+        "n_dimensions": rows.cloud.shape[1],
+        "dropped": rows.dropped,
+    }
 
 
 def _check(
@@ -233,13 +250,10 @@ def _measured(progress: Progress, rows: Rows, ask: _Ask, n_shuffles: int) -> dic
     drawn = panels.random_parents(
         panel.pop("ells"), known, upper, np.random.default_rng((ask.seed, 17))
     )
-    distance = known.distances()
-    family = panels.simplices(known)
     some = panels.effects(
         rows.cloud, own, known, ask.focus, ask.how, ask.seed, ask.n_splits, progress.check
     )
-    low, high = np.quantile(chance["cosine"], (0.05, 0.95), axis=0)
-    cosine = panel["cosine"]
+    names = ("c1", "c2", "regularity", "normal")
     return {
         "names": known.names,
         "parent": known.parent,
@@ -251,32 +265,41 @@ def _measured(progress: Progress, rows: Rows, ask: _Ask, n_shuffles: int) -> dic
         "random": random,
         "random_sd": random_sd,
         "shuffled_test": chance["test"],
-        "c1": panel["c1"],
-        "c2": panel["c2"],
-        "shuffled_c1": chance["c1"],
-        "shuffled_c2": chance["c2"],
         "random_c1": drawn[0],
         "random_c2": drawn[1],
+        **{name: panel[name] for name in names},
+        **{f"shuffled_{name}": chance[name] for name in names},
+        **_against_tree(known, panel["cosine"], chance["cosine"]),
+        **_effect_fields(some, chance["effects"]),
+        **close(rows, own, known, ask.focus, ask.how, ask.seed),
+    }
+
+
+def _against_tree(known: Tree, cosine: np.ndarray, chance: np.ndarray) -> dict[str, Any]:
+    """Cosines beside the tree and beside those of the shuffles, chance [shuffle, a, b]."""
+    low, high = np.quantile(chance, (0.05, 0.95), axis=0)
+    distance, family = known.distances(), panels.simplices(known)
+    return {
         "cosine": cosine,
-        "shuffled_cosine": chance["cosine"].mean(axis=0),
+        "shuffled_cosine": chance.mean(axis=0),
         "shuffled_low": low,
         "shuffled_high": high,
         "distance": distance,
         "spearman": panels.agreement(cosine, distance),
-        "shuffled_spearman": np.array([panels.agreement(c, distance) for c in chance["cosine"]]),
+        "shuffled_spearman": np.array([panels.agreement(one, distance) for one in chance]),
         "family": np.array([parent for parent, _ in family], dtype=int),
         "family_size": np.array([len(below) for _, below in family], dtype=int),
-        "regularity": panel["regularity"],
-        "shuffled_regularity": chance["regularity"],
-        "normal": panel["normal"],
-        "shuffled_normal": chance["normal"],
+    }
+
+
+def _effect_fields(some: list[panels.Effect], chance: list[list[panels.Effect]]) -> dict[str, Any]:
+    return {
         "effect_kind": tuple(one[0] for one in some),
         "effect_pair": np.array([one[1:3] for one in some], dtype=int).reshape(-1, 2),
         "effect": np.array([one[3] for one in some]),
         "effect_sd": np.array([one[4] for one in some]),
         "effect_n": np.array([one[5] for one in some], dtype=int),
-        "shuffled_effect": _effects_by_chance(chance["effects"], some),
-        **_close(rows, ask),
+        "shuffled_effect": _effects_by_chance(chance, some),
     }
 
 
@@ -325,47 +348,6 @@ def _effects_by_chance(
             if one[:3] in place:
                 found[row, place[one[:3]]] = one[3]
     return found
-
-
-def _close(rows: Rows, ask: _Ask) -> dict[str, Any]:
-    """The planes and solids around one category, by vectors of 70 % of the words of each leaf."""
-    one = ask.focus
-    rng = np.random.default_rng((ask.seed, 19))
-    learned = panels.learned_rows(ask.own, ask.tree, rng)
-    first = np.stack([vector(rows.cloud[own[learned[own]]], ask.how) for own in ask.own.rows])
-    grey = rng.choice(len(rows.others), min(MOST_DRAWN, len(rows.others)), replace=False)
-    group = np.full(len(rows.cloud), -2)
-    layers = (one.toward, one.parent, one.sibling, *one.corners[1:], one.category)
-    for category in layers:  # the narrowest last, so that a word is drawn as what it is
-        if category >= 0:
-            group[ask.own.rows[category]] = category
-    shown = np.flatnonzero(group >= 0)
-    points = np.concatenate([rows.prepare.white(rows.others[grey]), rows.cloud[shown]])
-    corners = first[list(one.corners)] if one.corners else np.zeros((0, first.shape[1]))
-    corner = np.full((4, first.shape[1]), np.nan)
-    corner[: len(corners)] = corners
-    flat, deep = panels.planes(first, one), panels.solids(first, one)
-    ends = (one.category, one.parent, one.sibling, one.toward)
-    arrows = np.stack([first[c] if c >= 0 else np.full(first.shape[1], np.nan) for c in ends])
-    above = first[one.parent] if one.parent >= 0 else np.full(first.shape[1], np.nan)
-    return {
-        "focus": one.category,
-        "focus_parent": one.parent,
-        "sibling": one.sibling,
-        "toward": one.toward,
-        "corners": one.corners,
-        "points": (
-            *(rows.labels[number] for number in grey),
-            *(rows.words[rows.word[row]] for row in shown),
-        ),
-        "point_group": np.concatenate([np.full(len(grey), -1), group[shown]]),
-        "point_held": np.concatenate([np.ones(len(grey), bool), ~learned[shown]]),
-        "plane": np.einsum("kad,pd->kpa", flat, points).astype(np.float32),
-        "plane_arrow": np.einsum("kad,pd->kpa", flat, arrows),
-        "solid": np.einsum("kad,pd->kpa", deep, points).astype(np.float32),
-        "solid_corner": np.einsum("kad,pd->kpa", deep, corner),
-        "solid_parent": deep @ above,
-    }
 
 
 def _notes(ask: _Ask) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from core.analyses.property_decoding import N_CHANCES, decoded
 from core.analyses.reverse_prompts import Prompts, Read, prompts, read
 from core.analyses.runs import Progress
 from core.analyses.states import stream_sites
-from core.corpus.reverse_items import Items, asked
+from core.corpus.reverse_items import asked
 from core.corpus.word_properties import Properties
 from core.corpus.word_properties import properties as known_properties
 from core.engine.loss import refuse_without_next_tokens
 from core.models.loaded import Loaded
-from core.results.reverse_dictionary import CONDITIONS, WORDNET, ReverseDictionary
+from core.results.reverse_dictionary import CONDITIONS, ReverseDictionary
+from core.spec.described import WORDNET, Item, Items
 from core.spec.errors import Error
 
 N_DEMONSTRATIONS, MOST_DEMONSTRATIONS = 8, 48
@@ -71,37 +72,49 @@ def reverse_dictionary(
     notes += decoded_.pop("notes")
     if (labels == "").all():
         notes.append("the items have no categories, so none can be told")
-    matched = reads["matched"][0][0]
     return ReverseDictionary(
         request={},
-        set_name=given.name,
-        source=given.source,
-        licence=given.licence,
         arrow=given.arrow,
         seed=seed,
-        n_items=len(chosen),
-        n_given=len(given.items),
         n_demonstrations=n_demonstrations,
-        fitted=tuple(made.n for made, _ in reads["matched"]),
         n_runs=n_runs,
         n_shuffles=n_shuffles,
         notes=tuple(notes),
-        example=matched.example[-2_000:],
-        words=tuple(item.word for item in own),
-        descriptions=tuple(item.description for item in own),
-        category=tuple(item.category for item in own),
-        categories=tuple(sorted(set(labels.tolist()) - {""})),
         sites=("embedding", *map(str, stream_sites(loaded))),
-        right=np.stack([np.stack([one.right for _, one in reads[c]]) for c in CONDITIONS]),
-        said=main.said,
-        first_p=np.stack(
-            [np.mean([one.first_p for _, one in reads[c]], axis=0) for c in CONDITIONS]
-        ),
         n_triplets=N_TRIPLETS,
+        **_about(given, own),
+        **_behaviour(reads),
         **apart,
         **curve,
         **decoded_,
     )
+
+
+def _about(given: Items, own: Sequence[Item]) -> dict[str, Any]:
+    return {
+        "set_name": given.name,
+        "source": given.source,
+        "licence": given.licence,
+        "n_items": len(own),
+        "n_given": len(given.items),
+        "words": tuple(item.word for item in own),
+        "descriptions": tuple(item.description for item in own),
+        "category": tuple(item.category for item in own),
+        "categories": tuple(sorted({item.category for item in own} - {""})),
+    }
+
+
+def _behaviour(reads: dict[str, list[tuple[Prompts, Read]]]) -> dict[str, Any]:
+    """What was said, condition by condition."""
+    made, main = reads["matched"][0]
+    each = [[one for _, one in reads[condition]] for condition in CONDITIONS]
+    return {
+        "fitted": tuple(one.n for one, _ in reads["matched"]),
+        "example": made.example[-2_000:],
+        "right": np.stack([np.stack([one.right for one in runs]) for runs in each]),
+        "said": main.said,
+        "first_p": np.stack([np.mean([one.first_p for one in runs], axis=0) for runs in each]),
+    }
 
 
 def _check(n_items: Any, n: Any, n_runs: Any, min_with: Any, n_shuffles: Any) -> None:

@@ -8,12 +8,12 @@ import torch
 
 from core.analyses.runs import Progress
 from core.analyses.states import of_like_length, stream_sites
-from core.corpus.reverse_items import Item, Items
 from core.engine.forward import run
 from core.engine.readout import unembed
 from core.engine.rows import rows
 from core.models.loaded import Loaded
 from core.models.tokens import MAX_TOKENS, decode, encode, pieces, special
+from core.spec.described import Item, Items
 from core.spec.errors import Error
 
 SAID = 3  # tokens of the answer that are kept for reading

@@ -15,7 +15,7 @@ from core.analyses.states import stream_sites
 from core.concept_sets import asked
 from core.models.loaded import Loaded
 from core.results.separability import Separability
-from core.spec.concept_set import short
+from core.spec.concept_set import ConceptSet, short
 from core.spec.errors import Error
 
 N_SHUFFLES = 30
@@ -49,22 +49,11 @@ def separability(
     Hermann 2024, "Learned feature representations are biased by complexity, learning order,
     position, and more".
     """
-    if prepare not in PREPARED:
-        raise Error(f"prepare= is one of {', '.join(PREPARED)}, not {str(prepare)[:20]!r}")
-    if not isinstance(n_shuffles, int) or not 5 <= n_shuffles <= 1_000:
-        raise Error(f"n_shuffles= is a whole number from 5 to 1,000, not {n_shuffles!r:.40}")
+    _check(prepare, n_shuffles)
     given = asked(concepts)
     seen = set_states(loaded, progress, given, contexts=contexts, read=read, share=(0.0, 0.5))
     about = known.of_words(loaded, given, seen, attributes)
-    if by not in about:
-        raise Error(
-            f"{short(given.name)} has no two values of {short(by)} among its words; there are "
-            f"{', '.join(about) or 'no attributes'}"
-        )
-    labels = known.numbers(about[by])
-    classes, sizes = np.unique(np.array(about[by]), return_counts=True)
-    if sizes.max() < 2:
-        raise Error(f"every {short(by)} has a single word, so nothing can be held together")
+    labels, classes, sizes = _classes(given, about, by)
     rows = _some(labels, seed)
     apart: dict[str, Any] = _apart(progress, seen, labels, rows, prepare, n_shuffles, seed)
     shares: dict[str, Any] = _shares(loaded, progress, seen, about, prepare, n_shuffles, seed)
@@ -78,7 +67,7 @@ def separability(
         source=given.source,
         licence=given.licence,
         by=by,
-        classes=tuple(str(name) for name in classes),
+        classes=classes,
         class_size=tuple(int(n) for n in sizes),
         prepare=prepare,
         contexts=seen.contexts,
@@ -94,6 +83,28 @@ def separability(
         **alone,
         **shares,
     )
+
+
+def _check(prepare: str, n_shuffles: Any) -> None:
+    if prepare not in PREPARED:
+        raise Error(f"prepare= is one of {', '.join(PREPARED)}, not {str(prepare)[:20]!r}")
+    if not isinstance(n_shuffles, int) or not 5 <= n_shuffles <= 1_000:
+        raise Error(f"n_shuffles= is a whole number from 5 to 1,000, not {n_shuffles!r:.40}")
+
+
+def _classes(
+    given: ConceptSet, about: Mapping[str, tuple[str, ...]], by: str
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    """(class of every word, names of the classes, words in each)."""
+    if by not in about:
+        raise Error(
+            f"{short(given.name)} has no two values of {short(by)} among its words; there are "
+            f"{', '.join(about) or 'no attributes'}"
+        )
+    classes, sizes = np.unique(np.array(about[by]), return_counts=True)
+    if sizes.max() < 2:
+        raise Error(f"every {short(by)} has a single word, so nothing can be held together")
+    return known.numbers(about[by]), tuple(str(name) for name in classes), sizes
 
 
 def _some(labels: np.ndarray, seed: int) -> np.ndarray:

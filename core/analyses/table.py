@@ -430,7 +430,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "categories": Analysis(
         categories,
-        "Are categories vectors, do sub-categories branch off from them, do siblings form a simplex?",
+        "Are categories vectors, do sub-categories branch off, do siblings form a simplex?",
     ),
     "concept_directions": Analysis(
         concept_directions, "Which contrasts of words are directions, and which go together."
@@ -472,7 +472,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "reverse_dictionary": Analysis(
         reverse_dictionary,
-        "Does a description land on its word, where is the concept, and how many examples does it take?",
+        "Does a description land on its word, where, and how many examples does it take?",
     ),
     "scale": Analysis(
         scale, "How large the values at a site get on the reference text.", version=2

@@ -64,69 +64,90 @@ def topics(
     first token and of a word with itself left out.
     """
     _check(loaded, prepare, n_texts, n_shuffles, n_topics)
-    if concepts is None:
-        if corpus is None:
-            raise Error("give topics (concepts=), or a corpus in which they are to be found")
-        progress.step(0.0, "finding topics")
-        given = latent_topics(corpus, field, n_topics, seed)
-    else:
-        given = asked(concepts)
+    given = _given(progress, concepts, corpus, field, n_topics, seed)
     words, topic, names, dropped = _topics(given)
     seen = item_states(
         loaded, progress, words, contexts=contexts or given.contexts, read=read, share=(0.05, 0.4)
     )
     texts = _texts(words, topic, corpus, n_texts, seed)
     made = windows_of(loaded, texts, field=field, window=window, n_contexts=n_texts)
-    chosen = _pairs(loaded, made, words, seed)
     own = np.array([topic[word] for word in words])
-    same = own[chosen.one] == own[chosen.other]
-    if not same.any() or same.all():
-        raise Error("the texts hold no pairs of words of one topic, or none of two; give others")
+    chosen, same = _pairs(loaded, made, words, own, seed)
     rng = np.random.default_rng((seed, 31))
     mixed = [rng.permutation(own) for _ in range(n_shuffles)]
     near = _cosines(seen, own, words, prepare, mixed)
     looks = _attention(loaded, progress, made, chosen, own, mixed, (0.4, 0.8))
     fresh, notes = _fresh(loaded, progress, made, chosen, own, seen, words, prepare, seed,
                           untrained_too)  # fmt: skip
-    fewer = int(min(same.sum(), (~same).sum()))
-    if fewer < FEW:
-        kind = "one topic" if same.sum() == fewer else "two topics"
-        notes.append(f"only {fewer} pairs are of {kind}, so the gaps of heads are mostly noise")
-    sizes = np.bincount(own, minlength=len(names))
+    notes += _few(same)
     return Topics(
         request={},
-        set_name=given.name,
-        source=given.source,
-        licence=given.licence,
         topics=names,
-        topic_size=tuple(int(n) for n in sizes),
+        topic_size=tuple(int(n) for n in np.bincount(own, minlength=len(names))),
         dropped=(*dropped, *seen.dropped),
         notes=tuple(notes),
         corpus="" if corpus is None else name_of(corpus),
-        examples=tuple(document.text[:200] for document in made.documents[:N_EXAMPLES]),
-        n_texts=len(made),
-        n_words=len(seen.words),
-        n_found=len(np.unique(np.concatenate([chosen.one, chosen.other]))),
-        n_pairs=len(chosen),
-        n_same=int(same.sum()),
-        n_bins=int(chosen.bin.max()) + 1,
         n_shuffles=n_shuffles,
         prepare=prepare,
-        contexts=seen.contexts,
         read=read,
         seed=seed,
         stack=loaded.prompt_stack,
         sites=("embedding", *map(str, stream_sites(loaded))),
-        cosine_same=near.same,
-        cosine_different=near.different,
-        cosine_chance=near.chance,
-        untrained_cosine=fresh[0],
-        attention_same=looks.same,
-        attention_different=looks.different,
-        attention_chance=looks.chance.astype(np.float32),
-        untrained_attention=fresh[1],
-        weight=looks.weight,
+        **_sizes(given, made, chosen, same, seen),
+        **_fields(near, looks, fresh),
     )
+
+
+def _given(
+    progress: Progress, concepts: Any, corpus: Corpus | None, field: str, n_topics: int, seed: int
+) -> ConceptSet:
+    if concepts is not None:
+        return asked(concepts)
+    if corpus is None:
+        raise Error("give topics (concepts=), or a corpus in which they are to be found")
+    progress.step(0.0, "finding topics")
+    return latent_topics(corpus, field, n_topics, seed)
+
+
+def _few(same: np.ndarray) -> list[str]:
+    fewer = int(min(same.sum(), (~same).sum()))
+    if fewer >= FEW:
+        return []
+    kind = "one topic" if same.sum() == fewer else "two topics"
+    return [f"only {fewer} pairs are of {kind}, so the gaps of heads are mostly noise"]
+
+
+def _sizes(
+    given: ConceptSet, made: Contexts, chosen: topic_pairs.Pairs, same: np.ndarray,
+    seen: ItemStates,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "set_name": given.name,
+        "source": given.source,
+        "licence": given.licence,
+        "examples": tuple(document.text[:200] for document in made.documents[:N_EXAMPLES]),
+        "n_texts": len(made),
+        "n_words": len(seen.words),
+        "n_found": len(np.unique(np.concatenate([chosen.one, chosen.other]))),
+        "n_pairs": len(chosen),
+        "n_same": int(same.sum()),
+        "n_bins": int(chosen.bin.max()) + 1,
+        "contexts": seen.contexts,
+    }
+
+
+def _fields(near: "_Gap", looks: "_Gap", fresh: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    return {
+        "untrained_cosine": fresh[0],
+        "untrained_attention": fresh[1],
+        "cosine_same": near.same,
+        "cosine_different": near.different,
+        "cosine_chance": near.chance,
+        "attention_same": looks.same,
+        "attention_different": looks.different,
+        "attention_chance": looks.chance.astype(np.float32),
+        "weight": looks.weight,
+    }
 
 
 def _check(loaded: Loaded, prepare: str, n_texts: Any, n_shuffles: Any, n_topics: Any) -> None:
@@ -182,7 +203,10 @@ def _texts(
     return topic_pairs.lists(table, n_texts, np.random.default_rng((seed, 32)))
 
 
-def _pairs(loaded: Loaded, made: Contexts, words: Sequence[str], seed: int) -> topic_pairs.Pairs:
+def _pairs(
+    loaded: Loaded, made: Contexts, words: Sequence[str], own: np.ndarray, seed: int
+) -> tuple[topic_pairs.Pairs, np.ndarray]:
+    """Pairs of words of the topics, and whether each is of one topic."""
     where = topic_pairs.found_words(made, words)
     found = topic_pairs.pairs(
         where, ahead=loaded.kind != "decoder", rng=np.random.default_rng((seed, 33))
@@ -197,7 +221,10 @@ def _pairs(loaded: Loaded, made: Contexts, words: Sequence[str], seed: int) -> t
             f"{len(found)} pairs of words of the topics stand together in the texts, {LEAST_PAIRS} "
             "are needed: give more text, or leave corpus= out for lists of the words"
         )
-    return found
+    same = own[found.one] == own[found.other]
+    if not same.any() or same.all():
+        raise Error("the texts hold no pairs of words of one topic, or none of two; give others")
+    return found, same
 
 
 @dataclass(frozen=True)

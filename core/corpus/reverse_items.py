@@ -4,19 +4,17 @@ import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from core.home import ASSETS, embedded, hosted
-from core.results.reverse_dictionary import FACTS, WORDNET
 from core.spec.concept_set import short
+from core.spec.described import FACTS, WORDNET, Item, Items
 from core.spec.errors import Error
 from core.spec.tables import column, csv_rows, usual_column
 
 FOLDER = ASSETS / "reverse_dictionary"
-ARROW, END = " ⇒", "\n"
 LEAST, MOST = 8, 5_000
 MAX_TEXT, MAX_FILE = 1_000, 20_000_000
 DESCRIPTIONS = ("description", "definition", "text", "prompt")
@@ -25,28 +23,6 @@ CATEGORIES = ("category", "group", "class")
 SYNONYMS = ("synonyms", "also")
 SUFFIXES = (".csv", ".tsv")
 _OPENINGS = {"French word": "French word", "next day": "weekday", "next month": "month"}
-
-
-@dataclass(frozen=True)
-class Item:
-    """A description, the word it means, its category ("" for none), and words as good."""
-
-    description: str
-    word: str
-    category: str = ""
-    synonyms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Items:
-    """Items of one kind: what stands between description and word, and behind the word."""
-
-    name: str
-    items: tuple[Item, ...]
-    arrow: str = ARROW
-    end: str = END
-    source: str = ""
-    licence: str = ""
 
 
 def asked(given: Any, arrow: str = "", end: str = "") -> Items:

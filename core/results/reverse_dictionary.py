@@ -10,8 +10,6 @@ from core.results.base import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-WORDNET, FACTS = "WordNet descriptions", "embedded: facts"
-ITEM_SETS = (WORDNET, FACTS)  # built in
 CONDITIONS = ("matched", "mismatched", "none")  # words of the demonstrations; none: without any
 
 
