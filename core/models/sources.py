@@ -95,11 +95,22 @@ def _embedded(ref: ModelRef) -> Path | None:
             if ref.revision:
                 raise Error(f"{ref.name} is embedded and has no revision {shown(ref.revision)}")
             return model.folder
+        if ref.name.startswith(f"{model.name}/checkpoint"):
+            return _checkpoint(model, ref)
     if ref.name == DEFAULT:
         raise Error(
             "no embedded model is installed in assets/models; give a folder or a hub id instead"
         )
     return None
+
+
+def _checkpoint(model: home.Shipped, ref: ModelRef) -> Path:
+    """The checkpoint of an embedded model that is named "<model>/checkpoints/<checkpoint>"."""
+    found = {home.called(each): each for each in home.checkpoints_in(model.folder)}
+    if ref.name not in found or ref.revision:
+        some = ", ".join(list(found)[:3]) or "none"
+        raise Error(f"{model.name} has no checkpoint {shown(str(ref))}; it has {some}")
+    return found[ref.name]
 
 
 def _folder(path: Path, ref: ModelRef) -> Path:

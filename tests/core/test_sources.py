@@ -41,6 +41,33 @@ def test_embedded_models_are_found_by_name(shelf: Path) -> None:
     assert sources.resolve(ModelRef("embedded")).parent == shelf
 
 
+def test_checkpoints_are_named_after_their_model_and_stand_in_the_order_of_their_numbers(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("checkpoints/step-200", "checkpoints/step-1000", "checkpoints/notes", "sae"):
+        (shelf / "beta" / name).mkdir(parents=True)
+        if "step" in name:
+            (shelf / "beta" / name / "config.json").write_text("{}")
+    shutil.copytree(shelf / "beta", tmp_path / "mine")
+    (tmp_path / "mine" / "checkpoint-7").mkdir()
+    (tmp_path / "mine" / "checkpoint-7" / "config.json").write_text("{}")
+    names = ("beta/checkpoints/step-200", "beta/checkpoints/step-1000")
+    assert home.checkpoint_names("beta") == names
+    mine = str(tmp_path / "mine")
+    assert home.checkpoint_names(f"{mine}/") == (f"{mine}/checkpoint-7", *(
+        f"{mine}/checkpoints/{each}" for each in ("step-200", "step-1000")
+    ))  # fmt: skip
+    assert home.checkpoint_names("alpha") == home.checkpoint_names("owner/beta") == ()
+    assert {home.model_of(each) for each in names} == {"beta"}
+    assert home.model_of(f"{mine}/checkpoint-7") == mine
+    assert home.model_of("beta") == home.model_of("owner/beta") == ""
+    monkeypatch.setenv("EIDOSCOPE_HOSTED", "1")  # no folders, but what is embedded
+    assert sources.resolve(ModelRef(names[0])) == shelf / "beta/checkpoints/step-200"
+    assert home.checkpoint_names(mine) == ()
+    with pytest.raises(Error, match="beta has no checkpoint 'beta/checkpoints/notes'; it has beta"):
+        sources.resolve(ModelRef("beta/checkpoints/notes"))
+
+
 def test_an_embedded_model_has_no_revision(shelf: Path) -> None:
     with pytest.raises(Error, match="beta is embedded and has no revision 'main'"):
         sources.resolve(ModelRef("beta", revision="main"))
