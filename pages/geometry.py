@@ -20,4 +20,4 @@ with page("geometry") as work:
         sentence(f"{model}: {loading.error}")
         st.button("Try again", key="load_again", on_click=pickers.load_again, args=(model,))
     else:
-        geometry_questions.draw(question, model, patience)
+        geometry_questions.draw(question, work, patience)

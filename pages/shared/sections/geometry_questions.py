@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.spec.request import ModelRef
-from pages.shared import state
+from core.spec.workspace import Workspace
+from pages.shared import sides, state
 from pages.shared.sections import (
     concept_set,
     geometry_categories,
@@ -25,6 +26,7 @@ from pages.shared.sections import (
     geometry_trajectories,
     geometry_words,
 )
+from pages.shared.sections.beside import EACH, over_models
 from pages.shared.sections.concept_set import Chosen
 from pages.shared.sections.view import Patience
 
@@ -86,12 +88,20 @@ def choose() -> str:
     return name if name in QUESTIONS else next(iter(QUESTIONS))
 
 
-def draw(name: str, model: ModelRef, patience: Patience) -> None:
-    """The set of concepts where the question is about one, then its answer."""
+def draw(name: str, work: Workspace, patience: Patience) -> None:
+    """The set of concepts where the question is about one, then every model's answer."""
     question = QUESTIONS[name]
-    if not question.kinds:
-        question.draw(model, patience)
-        return
-    given: Chosen | None = concept_set.draw(model, question.kinds)
-    if given is not None:
-        question.draw(model, given, patience)
+    given: Chosen | None = None
+    if question.kinds:
+        given = concept_set.draw(work.models[0], question.kinds)
+        if given is None:
+            return
+
+    def answered(model: ModelRef) -> None:
+        own = patience if sides.first() else Patience(EACH)
+        if given is None:
+            question.draw(model, own)
+        else:
+            question.draw(model, given, own)
+
+    over_models(work, answered)
