@@ -12,6 +12,7 @@ import numpy as np
 from core.spec.errors import Error
 
 PREPARED = ("zscore", "centre", "raw", "unit", "drop-1", "drop-2", "drop-3")
+NOTHING = 1e-13  # share of the largest eigenvalue below which one is rounding
 FLAT = 1e-9  # spread, relative to the largest, below which a dimension says nothing
 
 
@@ -79,7 +80,7 @@ def components(centred: np.ndarray, k: int) -> np.ndarray:
         values, right = np.linalg.eigh(centred.T @ centred)
         axes = right[:, ::-1][:, :k].T
     # An axis along which nothing varies is rounding: none is better than any.
-    some = values[::-1][:k] > FLAT**2 * max(values[-1], 1e-300)
+    some = values[::-1][:k] > NOTHING * max(values[-1], 1e-300)
     axes = unit(np.where(some[:, None], axes, 0.0))
     if len(axes) < k:
         axes = np.concatenate([axes, np.zeros((k - len(axes), d))])

@@ -124,7 +124,9 @@ def test_components_agree_whichever_side_is_smaller():
     assert np.allclose(np.abs((components(cloud, 3) * right[:3]).sum(axis=1)), 1)
     many = np.concatenate([cloud] * 4)
     assert np.allclose(components(many, 3), components(cloud, 3), atol=1e-6)
-    assert not components(cloud[:3], 5)[3:].any()  # three centred points span two axes at most
+    low = rng.normal(size=(12, 5)) @ rng.normal(size=(5, 30))
+    axes = components(low - low.mean(axis=0), 8)
+    assert np.allclose(axes @ axes.T, np.diag([1.0] * 5 + [0.0] * 3), atol=1e-6)
 
 
 def test_silhouette_equals_scikit_learn():
