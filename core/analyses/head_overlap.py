@@ -26,7 +26,7 @@ SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """Cases that find the heads, and others that are asked again without them."""
 
     name: str
@@ -60,7 +60,9 @@ def head_overlap(
     effects, base, right = [], [], []
     for number, task in enumerate(read):
         share_done, whole = 0.7 * number / len(read), 0.7 / len(read)
-        effect, own, first = _effects(loaded, progress, task, to, seed, share_done, whole)
+        effect, own, first = task_effects(
+            loaded, progress, task, to, seed, share_done, whole
+        )
         effects.append(effect)
         base.append(own)
         right.append(first)
@@ -103,17 +105,18 @@ def _refuse(n_cases: Any, share: Any, n_random: Any) -> None:
         raise Error(f"share is the part of all heads in a set, for example 0.1, not {share!r:.40}")
 
 
-def _tasks(loaded: Loaded, tasks: Sequence[Any], n_cases: int) -> list[_Task]:
+def _tasks(loaded: Loaded, tasks: Sequence[Any], n_cases: int) -> list[Task]:
     if isinstance(tasks, str) or len(tasks) < 2:
         raise Error(f"give two tasks or more: packs ({', '.join(pack_names())}) or own pairs")
-    found = [_task(loaded, each, n_cases) for each in tasks]
+    found = [task_cases(loaded, each, n_cases) for each in tasks]
     names = [task.name for task in found]
     if len(set(names)) < len(names):
         raise Error("two of the tasks have the same name; name every task once")
     return found
 
 
-def _task(loaded: Loaded, given: Any, n_cases: int) -> _Task:
+def task_cases(loaded: Loaded, given: Any, n_cases: int) -> Task:
+    """The cases of a pack, or of (name, pairs of prompt and answer). Raises `Error`."""
     if isinstance(given, str):
         found = pack(loaded, given)
         name, cases, written = found.name, found.cases, found.n_written
@@ -127,7 +130,7 @@ def _task(loaded: Loaded, given: Any, n_cases: int) -> _Task:
     # Spread over the pack: its cases may be sorted by kind.
     n = min(n_cases, len(cases) // 2)
     chosen = [cases[round(i * (len(cases) - 1) / (2 * n - 1))] for i in range(2 * n)]
-    return _Task(name, tuple(chosen[::2]), tuple(chosen[1::2]), len(cases), written)
+    return Task(name, tuple(chosen[::2]), tuple(chosen[1::2]), len(cases), written)
 
 
 def _own(loaded: Loaded, given: Any) -> tuple[str, tuple[Case, ...], int]:
@@ -162,16 +165,19 @@ def _answers(
     return torch.cat(found), right
 
 
-def _effects(
+def task_effects(
     loaded: Loaded,
     progress: Progress,
-    task: _Task,
+    task: Task,
     to: str,
     seed: int,
     done: float,
     whole: float,
 ) -> tuple[Tensor, float, float]:
-    """(effects [case, layer, head], mean log p of the answer, share of cases right)."""
+    """(effects [case, layer, head], mean log p of the answer, share of cases right).
+
+    The bar goes from `done` on by `whole`.
+    """
     shape = (loaded.n_layers, loaded.n_heads)
     sites = [Site(layer, "head", head) for layer, head in np.ndindex(*shape)]
     base: list[float] = []
@@ -224,7 +230,7 @@ def _silenced(names: Sequence[str], sets: Tensor) -> dict[str, Tensor]:
 def _lost(
     loaded: Loaded,
     progress: Progress,
-    tasks: Sequence[_Task],
+    tasks: Sequence[Task],
     chosen: Sequence[Tensor],
     to: str,
     n_random: int,

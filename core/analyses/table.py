@@ -119,6 +119,7 @@ from core.analyses.task_spot import task_spot
 from core.analyses.token_neurons import token_neurons
 from core.analyses.topics import topics
 from core.analyses.train_dictionary import train_dictionary
+from core.analyses.training import training
 from core.analyses.trajectories import trajectories
 from core.analyses.transfer import transfer
 from core.analyses.translate import translate
@@ -166,6 +167,9 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "graph_tracing": Analysis(
         graph_tracing, "Does a walk on a graph re-arrange its words? Beside averaging and chance."
+    ),
+    "training": Analysis(
+        training, "What heads, concepts, circuits and neurons become over training, and when."
     ),
     "trajectories": Analysis(
         trajectories,

@@ -28,7 +28,8 @@ def refs(folder: Path, asked: Any, of: ModelRef | None = None) -> list[ModelRef]
     """
     found = beside(folder)
     if asked is None:
-        return [ModelRef(called(each)) for each in found][:MOST]
+        step = max(1, -(-len(found) // MOST))  # of very many, evenly drawn, the last among them
+        return [ModelRef(called(each)) for each in found[::-1][::step][::-1]]
     if isinstance(asked, str) or not isinstance(asked, list | tuple):
         raise Error("checkpoints= is a list of names or folders; an empty one is the model alone")
     if len(asked) > MOST:

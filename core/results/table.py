@@ -114,6 +114,7 @@ from core.results.task_spot import TaskSpot
 from core.results.token_neurons import TokenNeurons
 from core.results.topics import Topics
 from core.results.train_dictionary import TrainDictionary
+from core.results.training import Training
 from core.results.trajectories import Trajectories
 from core.results.transfer import Transfer
 from core.results.translate import Translate
@@ -221,6 +222,7 @@ RESULTS: dict[str, type[Result]] = {
     "head_overlap": HeadOverlap,
     "dictionaries": Dictionaries,
     "graph_tracing": GraphTracing,
+    "training": Training,
     "trajectories": Trajectories,
     "local_map": LocalMap,
     "match": Match,
