@@ -64,9 +64,7 @@ def flips(
     words = _shared(loaded, other)
     seen = _seen(loaded, other, asked, words, progress, seed)
     chosen = _chosen(asked, seen.kl, seen.differs, listed)
-    why = two_models.unlike_architectures(loaded, other) or words.why
-    if not why and not asked.same_tokens:
-        why = f"{loaded.name} and {other.name} split texts into different tokens"
+    why = _why_no_parts(loaded, other, asked, words)
     told = [
         _told(loaded, other, asked, seen, words, int(item), parts and not why, progress, seed,
               0.6 + 0.4 * number / len(chosen))
@@ -145,6 +143,14 @@ class _Words:
 
     def of(self, side: int, row: int) -> int:
         return int(self.ids[side][row])
+
+
+def _why_no_parts(loaded: Loaded, other: Loaded, asked: Items, words: _Words) -> str:
+    """Why components of the two cannot be exchanged, "" where they can."""
+    why = two_models.unlike_architectures(loaded, other) or words.why
+    if not why and not asked.same_tokens:
+        why = f"{loaded.name} and {other.name} split texts into different tokens"
+    return why
 
 
 def _shared(one: Loaded, two: Loaded) -> _Words:

@@ -1,6 +1,6 @@
 """What changed from one model to another of its architecture, and whether a shift reproduces it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -243,22 +243,26 @@ def _steering(
     best = int(np.argmin([row.mean() for row in kl["steered"]]))
     progress.step(0.9, f"doses behind layer {best}")
     drawn = [random_like(directions[best], one[best], rng) for _ in range(N_RANDOM)]
-    doses = [
-        [after.kl(steered(best, each, dose)).mean() for each in (directions[best], *drawn)]
-        for dose in DOSES
-    ]
+    doses = _doses(after, lambda each, dose: steered(best, each, dose), directions[best], drawn)
     return {
+        **doses,
         **{f"kl_{name}": np.array(values) for name, values in kl.items()},
         **{f"agree_{name}": np.array(values) for name, values in agree.items()},
         "kl_before": after.kl(before),
         "agree_before": float((before.top == after.top).mean()),
-        "doses": np.array(DOSES),
-        "kl_dose": np.array(doses)[:, 0],
-        "kl_dose_random": np.array(doses)[:, 1:],
         "answers_before": pieces(loaded, before.top.tolist()),
         "answers_after": pieces(other, after.top.tolist()),
         "answers_steered": pieces(loaded, said[best].tolist()),
     }
+
+
+def _doses(
+    after: Any, steered: Callable[[np.ndarray, float], Any], shift: np.ndarray, drawn: list[Any]
+) -> dict[str, np.ndarray]:
+    """KL that is left when multiples of the shift are added, and of random directions."""
+    found = np.array([[after.kl(steered(each, dose)).mean() for each in (shift, *drawn)]
+                      for dose in DOSES])  # fmt: skip
+    return {"doses": np.array(DOSES), "kl_dose": found[:, 0], "kl_dose_random": found[:, 1:]}
 
 
 def _unsteered(n_layers: int, n: int) -> dict[str, Any]:

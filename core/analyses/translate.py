@@ -9,7 +9,7 @@ import torch
 
 from core.analyses import linear_map, two_models
 from core.analyses.contrast import FOLDS, Sides, auc, cosine, difference, unit
-from core.analyses.given import against, asked_concept, items
+from core.analyses.given import Given, against, asked_concept, items
 from core.analyses.made_of import made_of
 from core.analyses.runs import Progress
 from core.analyses.shift_steer import adding, answers, random_like
@@ -60,16 +60,8 @@ def translate(
     here, there = (items(model, progress, **place) for model in (loaded, other))
     asked = _map_items(loaded, other, texts, place, position, seed)
     states = two_models.both_states(loaded, other, progress, asked, (0.3, 0.5))
-    # Directions are about block outputs; row 0 of the states is what enters the first block.
-    one, two = (part[1:].astype(np.float64) for part in states)
-    way = two_models.counterpart(len(one), len(two))
     rng = np.random.default_rng(seed)
-    rows = []
-    for layer, partner in enumerate(way):
-        progress.step(0.5 + 0.2 * layer / len(way), f"map from layer {layer} to {partner}")
-        sides = here.sides(layer), there.sides(partner)
-        rows.append(_carried(one[layer], two[partner], *sides, rng))
-    found: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    way, found = _mapped(progress, states, here, there, rng)
     notes = list(asked.notes)
     random = found.pop("random")
     steered, n_tested = _steered(other, progress, place, way, found, random, strength, notes, rng)
@@ -92,6 +84,25 @@ def translate(
         **found,
         **steered,
     )
+
+
+def _mapped(
+    progress: Progress,
+    states: Sequence[np.ndarray],
+    here: Given,
+    there: Given,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """(the layer there for each layer here, what carrying gives layer by layer)."""
+    # Directions are about block outputs; row 0 of the states is what enters the first block.
+    one, two = (part[1:].astype(np.float64) for part in states)
+    way = two_models.counterpart(len(one), len(two))
+    rows = []
+    for layer, partner in enumerate(way):
+        progress.step(0.5 + 0.2 * layer / len(way), f"map from layer {layer} to {partner}")
+        sides = here.sides(layer), there.sides(partner)
+        rows.append(_carried(one[layer], two[partner], *sides, rng))
+    return way, {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _check(position: str, strength: float) -> None:

@@ -7,6 +7,7 @@ the same internals of Streamlit's chart as `pages/shared/clicks.py`; a browser t
 
 import base64
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -182,30 +183,17 @@ def cloud(
     """
     key = sides.key(key)
     listener = f"{key}_cloud"
-    st_slider = st.container(key=f"{key}_slider")
-    config = {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["zoomIn2d", "zoomOut2d", "autoScale2d"],
-        "toImageButtonOptions": {"format": "svg", "filename": f"eidoscope-{key}", "scale": 1},
-    }
-    st.plotly_chart(fig, key=f"{key}_chart", alt=label, theme=None, width="stretch", config=config)
+    above = st.container(key=f"{key}_slider")
+    st.plotly_chart(
+        fig, key=f"{key}_chart", alt=label, theme=None, width="stretch", config=_config(key)
+    )
     n_layers, n_points, dims = places.shape
 
-    def relay(event: str, act: Callable[[object], None]) -> Callable[[], None]:
-        then = sides.bound(act)
+    def lasso(value: Any) -> None:
+        if on_lasso is not None:
+            on_lasso([int(item) for item in value if 0 <= int(item) < n_items])
 
-        def run() -> None:
-            value = sides.told(listener, event)
-            if value is not None:
-                then(value)
-
-        return run
-
-    def lasso(value: object) -> None:
-        assert on_lasso is not None
-        on_lasso([int(item) for item in value if 0 <= int(item) < n_items])  # type: ignore[attr-defined]
-
-    with st_slider:
+    with above:
         _slider(
             key=listener,
             data={
@@ -220,7 +208,30 @@ def cloud(
                 "names": list(names),
                 "notes": list(notes),
             },
-            on_layer_change=relay("layer", lambda value: on_layer(int(value))),  # type: ignore[call-overload]
-            on_pick_change=relay("pick", lambda value: on_pick(int(value)) if on_pick else None),  # type: ignore[call-overload]
-            on_lasso_change=relay("lasso", lambda value: lasso(value) if on_lasso else None),
+            on_layer_change=_relay(listener, "layer", lambda value: on_layer(int(value))),
+            on_pick_change=_relay(
+                listener, "pick", lambda value: on_pick(int(value)) if on_pick else None
+            ),
+            on_lasso_change=_relay(listener, "lasso", lasso),
         )
+
+
+def _config(key: str) -> dict[str, Any]:
+    """The chart's tool bar."""
+    return {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["zoomIn2d", "zoomOut2d", "autoScale2d"],
+        "toImageButtonOptions": {"format": "svg", "filename": f"eidoscope-{key}", "scale": 1},
+    }
+
+
+def _relay(listener: str, event: str, act: Callable[[Any], None]) -> Callable[[], None]:
+    """A callback that tells what came with an event, if it came."""
+    then = sides.bound(act)
+
+    def run() -> None:
+        value = sides.told(listener, event)
+        if value is not None:
+            then(value)
+
+    return run
