@@ -78,7 +78,10 @@ def _layout() -> Arrays:
 def _umap() -> Arrays:
     import umap
 
-    return {"places": umap.UMAP(n_neighbors=K, random_state=0).fit_transform(cloud())}
+    threads = torch.get_num_threads()
+    places = umap.UMAP(n_neighbors=K, random_state=0).fit_transform(cloud())
+    torch.set_num_threads(threads)  # umap-learn's libraries change it for the whole process
+    return {"places": places}
 
 
 def _since_start(call: Callable[[], Arrays]) -> Arrays:

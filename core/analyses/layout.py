@@ -6,7 +6,7 @@ as strongly as its own edges would have it pushed on average. No compilation, so
 of a process takes as long as any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -86,7 +86,7 @@ def laid_out(
     others = torch.cat([tail, head])
     weight = torch.cat([weight, weight])
     degree = torch.zeros(n).index_add_(0, ends, weight)
-    for epoch in range(epochs):
+    for epoch in _alone(range(epochs)):
         if tell is not None:
             tell(epoch / epochs)
         pull = _pull(place[:, others] - place[:, ends], a, b) * weight
@@ -99,6 +99,18 @@ def laid_out(
         now = rate * (1 - epoch / epochs) ** 2
         place = place + now * move * (STEP / length).clamp_max(1)
     return place.T.contiguous()
+
+
+def _alone(epochs: range) -> Iterator[int]:
+    """The epochs, on one thread: their steps are small, and two threads that wait for each other
+    on a busy machine make them ten times slower.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from epochs
+    finally:
+        torch.set_num_threads(before)
 
 
 def _edges(near: Tensor, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
