@@ -34,11 +34,11 @@ CONCEPTS = (
 CORPORA = ("reference", "world")
 TASK = "repeated_tokens"
 N_SEQUENCES = 16
-N_CASES = 12
+N_CASES = 24
 SHUFFLES = 20
 MOST_ITEMS = 40  # of a side of a concept
 LEAST_ITEMS = 4
-SHARE = 0.15  # of all heads in a circuit
+SHARE = 0.2  # of all heads in a circuit
 FRESH = "fresh weights"
 
 
@@ -65,7 +65,7 @@ def training(
     concepts     as in `direction`, by name or as data; None: some that come with the program
     corpus       the text whose loss is taken; "": the reference text, and the generated world
     task         a task pack, or (name, pairs of prompt and answer): the `k` heads it loses most
-                 without are its circuit (0: 15 % of all heads)
+                 without are its circuit (0: a fifth of all heads)
     fresh_too    the same architecture with fresh weights stands in front
 
     Single checkpoints are kept on disk: a run that was stopped goes on behind them.
@@ -261,12 +261,20 @@ def _stages(kept: Rows, loaded: Loaded) -> dict[str, Any]:
     """The rows by name, how each is opened, and its step."""
     stages = [stage for stage, _ in kept]
     return {
-        "checkpoints": tuple(stage.name for stage in stages),
+        "checkpoints": distinct([stage.name for stage in stages]),
         "refs": tuple(stage.ref.name if stage.ref else "" for stage in stages),
         "revisions": tuple(stage.ref.revision if stage.ref else "" for stage in stages),
         "fresh": stages[0].ref is None,
         "steps": np.array([_step(stage, loaded) for stage in stages]),
     }
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names, numbered where two are the same."""
+    return tuple(
+        f"{name} ({number})" if names.count(name) > 1 else name
+        for number, name in enumerate(names, start=1)
+    )
 
 
 def _about(asked: Asked, last: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from core.figures.wording import count, escaped, number, readable
 from core.results.training import NEVER, RISE, RISE_AUC, Emergence, Training
 from core.spec.errors import Error
 
+__all__ = ["EFFECT", "at", "caption", "figure", "says", "site", "title", "what"]
+
 VIEWS = ("curves", "heads", "concepts", "overlap", "neurons", "loss")
 HEIGHT = 360
 _ROLES = ("a", "b", "c", "clamped")
@@ -118,36 +120,73 @@ def what(one: Emergence) -> str:
     return f"{kind} heads" if one.what == "head" else readable(one.name)[:40]
 
 
-def caption(result: Training) -> str:
-    """Controls and samples, in words."""
+def caption(result: Training, view: str = "") -> str:
+    """Controls and samples in words, of all views or of one."""
+    about = {
+        "heads": _about_heads, "concepts": _about_concepts, "overlap": _about_circuits,
+        "neurons": _about_neurons, "loss": _about_loss,
+    }  # fmt: skip
+    wanted = {"": list(about), "curves": ["heads"]}.get(view, [view])
     parts = [
         f"{count(len(result.trained), 'checkpoint')}"
         + (" and fresh weights" if result.fresh else "")
     ]
-    if result.kinds:
-        asked = ", ".join(f"{n:,}" for n in result.n_queries)
-        parts.append(
-            f"heads: {count(result.n_sequences, 'row')} of random tokens said twice ({asked} "
-            f"queries); beyond control: {RISE:g} of attention above any head on random keys, on "
-            "the same places with the tokens in random order (not for the previous token) and "
-            "with fresh weights"
-        )
-    if result.concepts:
-        parts.append(
-            f"concepts: held-out AUC of the difference of means, beyond control: {RISE_AUC:g} "
-            f"above what the best of all cells reaches with shuffled labels ({result.n_shuffles} "
-            "times) in 1 of 20, and above fresh weights"
-        )
-    if result.n_cases:
-        parts.append(
-            f"circuit: the {result.k} heads that {result.task.replace('_', ' ')} loses most "
-            f"without ({count(result.n_cases, 'case')}, ablated to {result.to}); two random sets "
-            f"share {number(result.chance_overlap)}, at most {number(result.chance_overlap_high)} "
-            "in 19 of 20"
-        )
+    parts += [words for name in wanted if (words := about[name](result))]
     parts += [f"left out {readable(name)[:40]}: {why}" for name, why in result.left_out]
     parts += [f"no {part}: {why}" for part, why in result.why_not]
     return "; ".join([*parts, f"seed {result.seed}"])
+
+
+def _about_heads(result: Training) -> str:
+    if not result.kinds:
+        return ""
+    asked = ", ".join(f"{n:,}" for n in result.n_queries)
+    return (
+        f"{count(result.n_sequences, 'row')} of random tokens said twice ({asked} queries); a head "
+        f"is beyond control {RISE:g} of attention above any head on random keys, on the same "
+        "places with the tokens in random order (not for the previous token) and with fresh weights"
+    )
+
+
+def _about_concepts(result: Training) -> str:
+    if not result.concepts:
+        return ""
+    return (
+        "held-out AUC of the difference of means; beyond control "
+        f"{RISE_AUC:g} above what the best of all cells reaches with shuffled labels "
+        f"({result.n_shuffles} times) in 1 of 20, and above fresh weights"
+    )
+
+
+def _about_circuits(result: Training) -> str:
+    if not result.n_cases:
+        return ""
+    return (
+        f"circuit: the {result.k} heads that {result.task.replace('_', ' ')} loses most without "
+        f"({count(result.n_cases, 'case')}, ablated to {result.to}); two random sets share "
+        f"{number(result.chance_overlap)}, at most {number(result.chance_overlap_high)} in 19 of 20"
+    )
+
+
+def _about_neurons(result: Training) -> str:
+    if not result.n_neurons:
+        return ""
+    cosine = np.nanmean(result.cosine_next[result.trained[0] :])
+    control = np.nanmean(result.control_cosine_next[result.trained[0] :])
+    return (
+        f"{result.n_neurons:,} of {result.d_mlp:,} neurons of every layer, by their weights; "
+        f"chance {number(1 / result.n_neurons)}; cosine with their own number in the next "
+        f"checkpoint {number(cosine)} on average, with another neuron {number(control)}"
+    )
+
+
+def _about_loss(result: Training) -> str:
+    if result.reason("loss"):
+        return ""
+    tokens = ", ".join(
+        f"{name} text {n:,} tokens" for name, n in zip(result.corpora, result.n_tokens, strict=True)
+    )
+    return f"loss of the next token: {tokens}"
 
 
 def _model(result: Training) -> str:

@@ -119,6 +119,13 @@ CHOICES: dict[str, str] = {
     "own_texts": "",  # texts of the visitor's own for that, one a line
     "unit": "neuron",  # whose counterparts are looked for
     "matched": "activation",  # by what
+    "stages": "",  # checkpoints by folder or "@" and revision, by commas; "": those of the model
+    "moment": "",  # the checkpoint that is looked at; "": the last
+    "grown": "",  # the concepts followed through training, by commas; "": several
+    "needed": "repeated_tokens",  # the task whose circuit is followed
+    "came": "previous_token",  # what colours the heads of a checkpoint
+    "grew": "concepts",  # what else of a training run is drawn
+    "grows": "",  # the concept whose layers are drawn over training; "": the best layer of each
     "differing": "",  # the question whose answers are subtracted; "": the first
     "without": "",  # what is taken out of vectors first, by commas
     "relation": "",  # the relation whose pairs make a parallelogram; "": the first

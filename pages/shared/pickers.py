@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import recent
 from core.figures.wording import count, number
-from core.home import embedded, hosted
+from core.home import checkpoint_names, embedded, hosted, model_of
 from core.jobs import Job
 from core.results.card import CardResult
 from core.spec.request import ModelRef, Request, ask
@@ -51,8 +51,11 @@ def size_line(found: CardResult) -> str:
 
 
 def short(model: ModelRef) -> str:
-    """A model's name without its folders."""
-    name = model.name.rstrip("/").rpartition("/")[2] or model.name
+    """A model's name without its folders; of a checkpoint its model's before it."""
+    *before, name = model.name.rstrip("/").split("/")
+    if before[-1:] == ["checkpoints"] and len(before) > 1:
+        name = f"{before[-2]} {name}"
+    name = name or model.name
     return shown_text(f"{name}@{model.revision}" if model.revision else name, 28)
 
 
@@ -79,7 +82,28 @@ def draw() -> None:
 def _inside(slot: int, letter: str, model: ModelRef | None) -> None:
     if model is not None:
         _about(slot, model)
+    _checkpoints(slot, model)
     form(slot, key=f"pick_{letter}")
+
+
+def _checkpoints(slot: int, model: ModelRef | None) -> None:
+    """A choice among the checkpoints in the folder of the slot's model, or of A for a free slot."""
+    beside = model or state.workspace().models[0]
+    whole = model_of(beside.name) or beside.name
+    found = checkpoint_names(whole)
+    if not found:
+        return
+    names = [*found, whole]
+    state.field(
+        st.selectbox,
+        f"Checkpoint of {shown_text(short(ModelRef(whole)), 28)}",
+        names,
+        key=f"stage_{slot}",
+        value=model.name if model is not None and model.name in names else None,
+        format_func=lambda name: "the whole training" if name == whole else name.split("/")[-1],
+        then=lambda name: choose(slot, ModelRef(name, dtype=beside.dtype)),
+        placeholder="one moment of its training",
+    )
 
 
 def _label(letter: str, model: ModelRef) -> str:
