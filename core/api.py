@@ -18,8 +18,8 @@ import numpy as np
 from core import concept_sets as _sets
 from core import concepts as _concepts
 from core import own_sets as _own
-from core.analyses.runs import Silent
 from core.analyses.table import ANALYSES, analysis
+from core.bar import Bar
 from core.dictionaries import shelf as _shelf
 from core.dictionaries.notebook import Dictionary
 from core.engine.device import fitting_threads
@@ -283,7 +283,7 @@ def export_features(
     """
     from core.analyses.neuronpedia import export_features as written
 
-    with fitting_threads(m), _Bar("export_features") as bar:
+    with fitting_threads(m), Bar("export_features") as bar:
         return written(m, bar, dictionary, features, Path(path), **corpus)
 
 
@@ -309,7 +309,7 @@ def run(name: str, m: Loaded, /, **options: Any) -> Result:
     options = {key: told(value) for key, value in options.items()}
     if "other" in options:
         options["other"] = _other(options["other"])
-    with fitting_threads(m), _Bar(name) as bar:
+    with fitting_threads(m), Bar(name) as bar:
         result = method.run(m, bar, **options)
     return replace(result, request=_asked(name, m, options))
 
@@ -333,25 +333,6 @@ def _asked(name: str, m: Loaded, options: dict[str, Any]) -> dict[str, Any]:
     return replace(
         request, prompts=prompts, interventions=tuple(options.get("interventions", ()))
     ).plain()
-
-
-class _Bar(Silent):
-    """A progress bar that appears when the work takes longer than a second."""
-
-    def __init__(self, name: str) -> None:
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]  # decides between notebook and terminal
-
-        self._bar = tqdm(total=100, desc=name, delay=1.0, leave=False)
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def step(self, share: float, note: str = "") -> None:
-        self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(round(100 * share) - self._bar.n)
 
 
 def everywhere(m: Loaded, direction: Iterable[float]) -> list[Change]:

@@ -106,13 +106,14 @@ TABLE: dict[str, Row] = {
             *("core.spec", "core.home", "core.corpus", "core.models"),
         )
     ),
+    "core.bar": Row(("core.analyses",), late=("tqdm",)),
     "core.api": Row(
         (
             *("numpy", "pandas", "core.spec", "core.home", "core.results", "core.jobs"),
-            *("core.store", "core.status", "core.analyses", "core.concepts"),
+            *("core.store", "core.status", "core.analyses", "core.bar", "core.concepts"),
             *("core.concept_sets", "core.labelled", "core.own_sets", *ENGINE),
         ),
-        late=("torch", "plotly", "tqdm", "core.difference", "core.figures"),
+        late=("torch", "plotly", "core.difference", "core.figures"),
     ),
     "kernels": Row((*TORCH, "kernels"), late=("triton",)),
     # Imported inside a function, by the path that runs them.
