@@ -92,8 +92,9 @@ REASONS = {
     "harder to foretell (inferred)",
     14: "the head also attends to other copies of words it has seen (inferred)",
     16: "several heads and MLPs find the next item together, no head writes it alone (inferred)",
-    17: "half of the days' variance goes round once and much of the rest three times, so that no single "
-    "plane shows them in order; held out, each day is foretold from the others (analysis circle)",
+    17: "half of the days' variance goes round once and much of the rest three times, so that no "
+    "single plane shows them in order; held out, each day is foretold from the others (analysis "
+    "circle)",
     18: "months lie on a circle, but much of their variance has other directions",
     19: "98 % of the wrong answers for gender and 92 % for plural are the second word of another "
     "pair: the direction of the relation is right, the offset of one pair is not exact enough to "
