@@ -49,7 +49,8 @@ def draw(view: View, patience: Patience) -> None:
         _lens(view, patience)
     with right:
         _strongest(view, patience)
-    for part in (_writes, _clamp, _heads):
+    for part, title in TITLES.items():
+        st.subheader(title, anchor=False)
         part(view, patience)
 
 
@@ -69,22 +70,20 @@ def _strongest(view: View, patience: Patience) -> None:
 
 
 def _writes(view: View, patience: Patience) -> None:
-    st.subheader("What it writes", anchor=False)
     writing.draw(view, patience.left())
 
 
 def _clamp(view: View, patience: Patience) -> None:
-    st.subheader("Clamp one unit", anchor=False)
     one_unit.draw(view, patience.left())
 
 
 def _heads(view: View, patience: Patience) -> None:
-    st.subheader("Heads", anchor=False)
     heads.draw(view, patience.left())
 
 
 # The same views one below the other, where several models stand beside each other.
-ROWS = (_first, _lens, _strongest, _writes, _clamp, _heads)
+TITLES = {_writes: "What it writes", _clamp: "Clamp one unit", _heads: "Heads"}
+ROWS = (_first, _lens, _strongest, *TITLES)
 DIFFER = (
     Asked("Logit lens", "lens", depth.question, (PREDICTIONS, LENS)),
     Asked("What each head causes", "head_effect", heads.effect_question, (PREDICTIONS,)),
@@ -94,4 +93,6 @@ DIFFER = (
 with page("steer") as work:
     patience = Patience(PATIENCE)
     prompt.draw()
-    beside(work, patience, draw, rows=ROWS, differ=DIFFER, units=("neuron", "head"))
+    beside(
+        work, patience, draw, rows=ROWS, titles=TITLES, differ=DIFFER, units=("neuron", "head")
+    )  # fmt: skip

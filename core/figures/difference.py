@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from core.figures import grid
 from core.figures.lines import band, curve
+from core.figures.neuron_strip import pooled
 from core.figures.theme import Look, colour_bar, drawn, note, signed
 from core.figures.wording import count, escaped, number, token
 from core.results.difference import Difference
@@ -14,6 +15,7 @@ from core.spec.errors import Error
 
 GAP = 0.03
 MOST_HOVERS = 2_000
+MOST_COLUMNS = 512  # as in the strip of neurons
 
 
 def figure(result: Difference, look: Look, *, measure: str = "") -> go.Figure:
@@ -25,10 +27,11 @@ def figure(result: Difference, look: Look, *, measure: str = "") -> go.Figure:
     if measure not in result.change:
         known = ", ".join(list(result.change)[:8])
         raise Error(f"no measure {measure[:40]!r}; there are {known}")
-    change, noise = result.change[measure], result.noise[measure]
     if not result.axis:
         return _curve(result, look, measure)
+    change, noise, places = shown(result, measure)
     limit = max(1e-9, float(np.nanmax(np.abs(change))))
+    many = change.shape != result.change[measure].shape
     layers, columns = change.shape
     bar = colour_bar(f"{result.units[measure]}, B − A", look)
     traces, axes, notes = [], {}, []
@@ -38,17 +41,23 @@ def figure(result: Difference, look: Look, *, measure: str = "") -> go.Figure:
             part.astype("float32"), scale=signed(look), limits=(-limit, limit),
             hover=_hover(result, measure, part, words), bar=bar if place == 0 else None,
             hovertemplate="%{hovertext}<extra></extra>" if change.size <= MOST_HOVERS
-            else f"layer %{{y}}, {result.axis} %{{x}}: %{{z:+.3g}}<extra></extra>",
-            xaxis=f"x{last}",
+            else f"layer %{{y}}, {result.axis} %{{customdata}}: %{{z:+.3g}}<extra></extra>",
+            customdata=places, xaxis=f"x{last}",
         )  # fmt: skip
         traces.append(trace)
         left = place * (0.5 + GAP / 2)
         axis: dict[str, Any] = (
             grid.token_axis(result.columns, result.axis)
             if result.columns
-            else {"title": {"text": result.axis}, "range": [-0.5, columns - 0.5]}
+            else {
+                "title": {"text": f"{result.axis}s, the largest change of each cell"}
+                if many
+                else {"text": result.axis},
+                "range": [-0.5, columns - 0.5],
+            }
         )
-        axes[f"xaxis{last}"] = {**axis, "domain": [left, min(1.0, left + 0.5 - GAP / 2)], "showgrid": False}
+        domain = [left, min(1.0, left + 0.5 - GAP / 2)]
+        axes[f"xaxis{last}"] = {**axis, "domain": domain, "showgrid": False}
         notes.append(
             note(words, look, x=left, y=1, xref="paper", yref="paper", xanchor="left",
                  yanchor="bottom")
@@ -58,6 +67,17 @@ def figure(result: Difference, look: Look, *, measure: str = "") -> go.Figure:
         annotations=notes, **axes,
         yaxis={"title": {"text": "layer"}, "range": [-0.5, layers - 0.5], "showgrid": False},
     )  # fmt: skip
+
+
+def shown(result: Difference, measure: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(change, noise, column) [layer, cell] of what is drawn.
+
+    More columns than a screen can show: a cell is the largest change among neighbours, and the
+    noise of that column.
+    """
+    change, noise = result.change[measure], result.noise[measure]
+    cells, places = pooled(change, MOST_COLUMNS)
+    return cells, np.take_along_axis(noise, np.minimum(places, noise.shape[1] - 1), axis=1), places
 
 
 def _curve(result: Difference, look: Look, measure: str) -> go.Figure:
@@ -86,9 +106,10 @@ def title(result: Difference, measure: str = "") -> str:
     n = int(result.beyond(measure).sum())
     limit = float(result.threshold[measure][0])
     beside = f" (noise {number(limit)})" if limit else ""
+    told = "beyond the noise" if limit else "changed; there is no control to compare it with"
     return (
         f"{measure.replace('_', ' ')}: largest change {number(change[row, column], sign=True)}"
-        f"{beside} at {where}; {count(n, 'cell')} of {change.size:,} beyond the noise"
+        f"{beside} at {where}; {count(n, 'cell')} of {change.size:,} {told}"
     )
 
 

@@ -16,7 +16,7 @@ from core.spec.interventions import (
     Project,
     Scale,
 )
-from core.spec.site import HEADS, NEURONS, Site, site
+from core.spec.site import HEADS, NEURONS, STREAM, Site, site
 
 KINDS = ("clamp", "scale", "ablate", "cap", "floor", "patch")
 
@@ -102,6 +102,15 @@ def parse(kind: str, text: str, value: str) -> Change:
         case "floor":
             return Limit(place, low=plain)
     return Clamp(place, plain)
+
+
+def narrow(change: Change, sizes: Mapping[str, int]) -> str:
+    """Why a direction is of another width than the model's stream, "" when it fits."""
+    found = getattr(change, "direction", ()) or next(iter(getattr(change, "left", ())), ())
+    width = sizes.get("d_model", 0)
+    if change.site.component not in STREAM or len(found) < 2 or not width or len(found) == width:
+        return ""
+    return f"{change.site}: a direction of {len(found):,} numbers, and the stream has {width:,}"
 
 
 def misfit(place: Site, sizes: Mapping[str, int]) -> str:

@@ -1,5 +1,7 @@
 """The same colours and axes in every column: a value looks alike in all models compared.
 
+Ends are those of the colours of heat maps, and of axes that leave their range to the data.
+
 A column is drawn before the next one's values are known, so the ends of every scale are kept from
 run to run, and a run in which they grew is followed by one more, which answers from memory.
 """
@@ -15,7 +17,11 @@ from pages.shared import sides, state
 _ENDS = "_scale_ends"  # chart: {letter: ends of each of its scales}
 _USED = "_scale_used"  # chart: ends that were drawn in this run
 MOST = 64
-Ends = tuple[tuple[float, float], ...]
+LINES = ("scatter", "scattergl", "bar")
+ROOM = 0.05  # of an axis, beyond the outermost point
+End = tuple[float, float]
+Ends = tuple[End, ...]
+OWN: End = (-np.inf, np.inf)  # left to the figure, in every column
 
 
 def shared(fig: go.Figure, key: str) -> go.Figure:
@@ -37,7 +43,7 @@ def shared(fig: go.Figure, key: str) -> go.Figure:
     if len(union) != len(own):
         return fig
     st.session_state.setdefault(_USED, {})[base, side.letter] = union
-    return fig if union == own else _with_ends(fig, union)
+    return fig if len(kept[base]) == 1 else _with_ends(fig, union)
 
 
 def settle() -> None:
@@ -49,17 +55,52 @@ def settle() -> None:
 
 
 def _ends(fig: go.Figure) -> Ends:
-    """Ends of the colours of every heat map."""
-    found = []
+    """Ends of the colours of every heat map, then of every axis that has none of its own."""
+    found = [_colours(trace) for trace in fig.data if _coloured(trace)]
+    return tuple(found) + tuple(_extent(fig, axis) for axis in _axes(fig))
+
+
+def _coloured(trace: Any) -> bool:
+    return bool(trace.type == "heatmap" and trace.coloraxis is None)
+
+
+def _colours(trace: Any) -> End:
+    low, high = trace.zmin, trace.zmax
+    if low is None or high is None:
+        values = np.asarray(trace.z, dtype=float)
+        values = values[np.isfinite(values)]
+        low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
+    return float(low), float(high)
+
+
+def _axes(fig: go.Figure) -> list[str]:
+    """Axes ("x", "y2") of points, lines and bars; of others the figure says the range."""
+    drawn = [trace for trace in fig.data if trace.type in LINES]
+    return sorted({(getattr(t, f"{way}axis", None) or way) for t in drawn for way in "xy"})
+
+
+def _extent(fig: go.Figure, axis: str) -> End:
+    """Least and largest number on the axis; NaN where it is not one of plain numbers."""
+    own = fig.layout.to_plotly_json().get(f"{axis[0]}axis{axis[1:]}", {})
+    if "range" in own or own.get("type", "linear") != "linear" or "autorange" in own:
+        return OWN
+    if fig.layout.barmode in ("stack", "relative"):
+        return OWN
+    values: list[np.ndarray] = [np.zeros(int(own.get("rangemode") == "tozero"))]
     for trace in fig.data:
-        if trace.type == "heatmap" and trace.coloraxis is None:
-            low, high = trace.zmin, trace.zmax
-            if low is None or high is None:
-                values = np.asarray(trace.z, dtype=float)
-                values = values[np.isfinite(values)]
-                low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
-            found.append((float(low), float(high)))
-    return tuple(found)
+        if (getattr(trace, f"{axis[0]}axis", None) or axis[0]) != axis:
+            continue
+        if trace.type not in LINES or trace[f"error_{axis[0]}"].array is not None:
+            return OWN  # the figure alone knows the room it needs
+        given = np.asarray(trace[axis[0]])
+        if given.dtype.kind not in "iufb":
+            return OWN
+        values.append(given.astype(float).ravel())
+        if trace.type == "bar" and (trace.orientation == "h") == (axis[0] == "x"):
+            values.append(np.zeros(1))
+    known = np.concatenate(values)
+    known = known[np.isfinite(known)]
+    return (float(known.min()), float(known.max())) if known.size else OWN
 
 
 def _union(of: dict[str, Ends]) -> Ends:
@@ -77,6 +118,11 @@ def _with_ends(fig: go.Figure, ends: Ends) -> go.Figure:
     place = iter(ends)
     trace: Any
     for trace in made.data:
-        if trace.type == "heatmap" and trace.coloraxis is None:
+        if _coloured(trace):
             trace.zmin, trace.zmax = next(place)
+    for axis, (low, high) in zip(_axes(fig), place, strict=True):
+        if np.isfinite(low) and np.isfinite(high):
+            room = ROOM * (high - low) or 1.0
+            around = [low - room if low else 0.0, high + room if high else 0.0]
+            made.update_layout({f"{axis[0]}axis{axis[1:]}": {"range": around}})
     return made

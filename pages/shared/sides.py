@@ -18,6 +18,7 @@ from core.spec.request import ModelRef
 from core.spec.workspace import Selection, Workspace
 
 LETTERS = "ABC"
+Pair = tuple[int, int]  # (layer, unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Side:
     layers    blocks of A and of this model; (0, 0) when both have as many
     partners  kind of unit ("head", "neuron", "feature") to (layer, unit) here of what is selected
               in A, where numbers mean nothing across the two; a kind that maps to None has none
+    back      the same the other way round: kind to (layer, unit) here to (layer, unit) in A
+    notes     sentences on what corresponds here, for the head of the column
+    alike     is the model of A's shape, so that equal cells can be compared
     """
 
     number: int = 0
@@ -39,7 +43,10 @@ class Side:
     models: tuple[ModelRef, ...] = ()
     tokens: tuple[int, ...] = ()
     layers: tuple[int, int] = (0, 0)
-    partners: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
+    partners: Mapping[str, Pair | None] = field(default_factory=dict)
+    back: Mapping[str, Mapping[Pair, Pair]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    alike: bool = True
 
     @property
     def letter(self) -> str:
@@ -71,33 +78,67 @@ class Side:
                 continue
             unit = None if partner is None else partner[1]
             found = replace(found, **{kind: unit})  # type: ignore[arg-type]
-            if partner is not None:
+            if partner is not None and kind != "feature":  # its dictionary says in which layer
                 found = replace(found, layer=partner[0])
         return found
 
-    def told(self, before: Workspace, after: Workspace) -> Workspace:
+    def told(self, before: Workspace, after: Workspace, given: Sequence[str] = ()) -> Workspace:
         """What was changed in this column (`before` to `after`, as it sees them), for all.
 
-        `before` is the whole workspace. A unit whose number means nothing in A is not selected.
+        `before` is the whole workspace, `given` names what was chosen even where it looks as it
+        was. A unit that has no counterpart in A is not selected there, nor is its layer.
         """
         if not self.number:
             return after
-        mine = self.seen(before).selection
         new, told = after.selection, before.selection
-        for name in ("token", "layer", "head", "neuron", "feature"):
+        changed = self._changed(before, new, given)
+        unit = self._unit(changed, new)
+        if unit and (there := self.back.get(unit, {}).get(_place(new, unit))):
+            told = replace(told, **{unit: there[1]})
+            if unit != "feature":
+                told = replace(told, layer=there[0])
+        for name in changed:
             value = getattr(new, name)
-            if value == getattr(mine, name):
-                continue
             if name == "token" and value is not None and self.tokens:
                 value = self.tokens[value] if value < len(self.tokens) else -1
                 if value < 0:
                     continue
             elif name == "layer":
+                if unit:
+                    continue
                 value = self.layer_of_a(value)
             elif name in self.partners:
                 continue
             told = replace(told, **{name: value})
         return replace(after, models=before.models, selection=told)
+
+    def stray(
+        self, before: Workspace, after: Workspace, given: Sequence[str] = ()
+    ) -> tuple[str, Pair] | None:
+        """The kind and place of a unit that was chosen here and has no counterpart in A."""
+        new = after.selection
+        unit = self._unit(self._changed(before, new, given), new) if self.number else ""
+        if not unit or _place(new, unit) in self.back.get(unit, {}):
+            return None
+        return unit, _place(new, unit)
+
+    def _changed(self, before: Workspace, new: Selection, given: Sequence[str]) -> list[str]:
+        """What of the selection was chosen here."""
+        mine = self.seen(before).selection
+        return [
+            name
+            for name in ("token", "layer", "head", "neuron", "feature")
+            if name in given or getattr(new, name) != getattr(mine, name)
+        ]
+
+    def _unit(self, changed: Sequence[str], new: Selection) -> str:
+        """The kind of the unit that was chosen, where its number means nothing in A."""
+        kinds = (name for name in changed if name in self.partners)
+        return next((name for name in kinds if getattr(new, name) is not None), "")
+
+
+def _place(chosen: Selection, unit: str) -> Pair:
+    return 0 if unit == "feature" else chosen.layer, getattr(chosen, unit)
 
 
 _here: ContextVar[Side | None] = ContextVar("side", default=None)
@@ -153,11 +194,11 @@ def bound(call: _Call) -> _Call:
     return run  # type: ignore[return-value]
 
 
-def columns(widths: Sequence[float], **options: Any) -> list[Any]:
+def columns(widths: Sequence[float] | int, **options: Any) -> list[Any]:
     """Columns of a page, one below the other where models stand beside each other."""
     if comparing():
-        return [st.container() for _ in widths]
-    return list(st.columns(list(widths), **options))
+        return [st.container() for _ in range(widths if isinstance(widths, int) else len(widths))]
+    return list(st.columns(widths, **options))
 
 
 def told(element: str, event: str) -> Any:

@@ -24,6 +24,7 @@ _OWN = "_own_addresses"  # (page, query) pairs that `save` wrote
 _TOUCHED = "_touched"  # a callback or the page changed the workspace since the last load
 _NOTICE = "_notice"
 _KEPT = "_kept"
+_STRAYS = "_strays"  # letter: (unit selected in A, kind, place) of a unit without a counterpart
 _SHOWN = "_shown"  # key of a field: (its version, the value it shows, the one it began with)
 _NOTHING = object()
 KEPT_STATES = 20
@@ -45,9 +46,26 @@ def set_workspace(work: Workspace) -> None:
     st.session_state.pop(_NOTICE, None)
 
 
-def _put(work: Workspace) -> None:
-    st.session_state[_WORK] = sides.here().told(_whole(), work)
+def _put(work: Workspace, given: tuple[str, ...] = ()) -> None:
+    side, whole = sides.here(), _whole()
+    st.session_state[_WORK] = side.told(whole, work, given)
+    if lost := side.stray(whole, work, given):
+        strays = st.session_state.setdefault(_STRAYS, {})
+        strays[side.letter] = (_of_a(lost[0]), *lost)
     st.session_state[_TOUCHED] = True
+
+
+def stray(letter: str) -> tuple[str, tuple[int, int]] | None:
+    """Kind and place of a unit without a counterpart in A, chosen last in this model's column."""
+    found = st.session_state.get(_STRAYS, {}).get(letter)
+    if found is None or found[0] != _of_a(found[1]):
+        return None
+    return found[1], found[2]
+
+
+def _of_a(kind: str) -> tuple[int, int | None]:
+    chosen = _whole().selection
+    return chosen.layer, getattr(chosen, kind)
 
 
 def change(**fields: Any) -> None:
@@ -58,7 +76,8 @@ def change(**fields: Any) -> None:
 def select(**fields: Any) -> None:
     """Change what is selected, on every page at once: `select(layer=3, head=1)`."""
     work = workspace()
-    set_workspace(replace(work, selection=replace(work.selection, **fields)))
+    _put(replace(work, selection=replace(work.selection, **fields)), tuple(fields))
+    st.session_state.pop(_NOTICE, None)
 
 
 def say(sentence: str) -> None:

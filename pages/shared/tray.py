@@ -7,15 +7,16 @@ from functools import partial
 import streamlit as st
 
 from core.figures.wording import number
+from core.results.dictionaries import Dictionaries
 from core.spec.drafts import KINDS as DRAFTS
 from core.spec.drafts import VALUES, at_value, fixed, kind_of, kinds, remade, value_of
 from core.spec.errors import Error
 from core.spec.interventions import Add, Change, Clamp, Limit, Scale
-from core.spec.request import ask
+from core.spec.request import ModelRef, ask
 from core.spec.site import Site
 from core.spec.workspace import TrayItem, Workspace
 from pages.shared import state
-from pages.shared.changes import KINDS, at_tokens, detail, kind, misfit, named, parse
+from pages.shared.changes import KINDS, at_tokens, detail, kind, misfit, named, narrow, parse
 from pages.shared.held import held
 from pages.shared.notices import code
 from pages.shared.pickers import card
@@ -278,12 +279,27 @@ def unit_of(item: TrayItem) -> float:
 
 
 def _misfit(change: Change) -> str:
-    found = card(state.workspace().models[0])
-    return misfit(change.site, found.sizes) if found else ""
+    model = state.workspace().models[0]
+    found = card(model)
+    if found is None:
+        return ""
+    wrong = misfit(change.site, found.sizes) or narrow(change, found.sizes)
+    return wrong or _no_dictionary(change.site, model)
+
+
+def _no_dictionary(place: Site, model: ModelRef) -> str:
+    """Why the model has no such feature, once its dictionaries are known."""
+    if not place.dictionary:
+        return ""
+    job = held(ask("dictionaries", model, opened=()))
+    found = job.result if job.state == "done" else None
+    if not isinstance(found, Dictionaries) or place.dictionary in found.usable():
+        return ""
+    return f"{place}: the model has no dictionary of this name"
 
 
 def active() -> tuple[Change, ...]:
-    """The changes that are switched on and that model A has a place for."""
+    """The changes that are switched on and that the model has a place for."""
     return tuple(change for change in state.workspace().active() if not _misfit(change))
 
 

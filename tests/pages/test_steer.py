@@ -299,9 +299,14 @@ def test_a_model_without_a_head_still_shows_neurons_and_attention(engine):
     assert asked == {"card", "attention", "token_neurons"}
 
 
-def test_with_two_models_the_page_says_whose_view_it_is():
+def test_with_two_models_each_column_is_named_and_headings_and_teaching_stand_once():
     at = opened(Workspace(models=(ModelRef("embedded"), ModelRef("embedded-small"))))
-    assert "This page shows model A" in texts(at)
+    said = texts(at)
+    assert 'eido-model-A">A · embedded' in said
+    assert 'eido-model-B">B · embedded-small' in said
+    headings = [one.value for one in at.subheader]
+    assert headings.count("What it writes") == headings.count("Heads") == 1
+    assert said.count("Now change something.") == 1
 
 
 def test_slow_answers_leave_a_frame_with_cancel_and_come_by_themselves(engine):

@@ -1,25 +1,33 @@
 """A page's views for every model beside each other, what is selected in one found in the others."""
 
-from collections.abc import Callable, Sequence
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
-from core.results.match import Match
 from core.results.shared_tokens import SharedTokens
 from core.spec.request import ModelRef, ask
+from core.spec.site import HEADS, NEURONS
 from core.spec.workspace import Workspace
 from pages.shared import pickers, scales, sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import asked, drawn_again
 from pages.shared.sections import differing
+from pages.shared.sections.counterpart import EACH, KINDS, counterpart, dictionaries
 from pages.shared.sections.reading import opened
 from pages.shared.sections.view import Patience, View
 from pages.shared.sides import Side
 
 # Sizes that have to agree for unit 17 of one model to be comparable with unit 17 of another.
 SIZES = ("n_layers", "n_heads", "d_mlp", "d_model")
-UNITS = ("head", "neuron")
-EACH = 0.45  # seconds a column waits for answers: two models cost what two models cost
+
+
+Row = Callable[[View, Patience], None]
+UNLIKE = (
+    "The models are of different shape, so no cell of one is a cell of the other: what is selected "
+    "in one is found in the others by how alike units fire, and how sure that is stands above."
+)
 
 
 def beside(
@@ -27,14 +35,15 @@ def beside(
     patience: Patience,
     draw: Callable[[View, Patience], None],
     *,
-    rows: Sequence[Callable[[View, Patience], None]] = (),
+    rows: Sequence[Row] = (),
+    titles: Mapping[Any, str] | None = None,
     differ: Sequence[differing.Asked] = (),
     units: tuple[str, ...] = (),
 ) -> None:
     """`draw(view, patience)` for model A, or once in a column for each of several models.
 
     rows   the same views one after the other, for several models: each of them begins at the same
-           height in every column
+           height in every column; `titles` stand above a row, once
     differ  questions whose answers are compared cell by cell where two models are of one shape
     units  kinds of unit the page selects: where models are of different shape their counterparts
            are looked for by how alike they fire
@@ -52,32 +61,66 @@ def beside(
         with column, sides.drawn_for(one):
             heading()
             if view := opened(state.workspace(), own):
+                _clamps(view)
                 views[number] = (one, view, own)
     for row in rows or (draw,):
+        if views and titles and row in titles:
+            st.subheader(titles[row], anchor=False)
         for number, column in enumerate(st.columns(len(work.models), gap="medium")):
             if number in views:
                 one, view, own = views[number]
                 with column, sides.drawn_for(one):
+                    _tag(one)
                     row(view, own)
-    if len(views) > 1 and not views[1][0].partners:
-        differing.draw(differ, views[0][1], *(one for one in views.values() if one[0].number))
+    if 0 in views:
+        _differences(differ, views)
     scales.settle()
 
 
-def over_models(work: Workspace, draw: Callable[[ModelRef], None]) -> None:
-    """`draw(model)` for model A, or once in a column for each of several, without a prompt."""
+def _differences(
+    differ: Sequence[differing.Asked], views: Mapping[int, tuple[Side, View, Patience]]
+) -> None:
+    """Cell by cell where two models are of one shape; of the others it is said why not."""
+    others = [one for number, one in views.items() if number]
+    alike = [one for one in others if one[0].alike]
+    if alike:
+        differing.draw(differ, views[0][1], *alike)
+    elif differ and others:
+        sentence(UNLIKE, "info")
+
+
+def over_models(
+    work: Workspace,
+    draw: Callable[[ModelRef], None],
+    *,
+    rows: Sequence[Callable[[ModelRef], None]] = (),
+) -> None:
+    """`draw(model)` for model A, or once in a column for each of several, without a prompt.
+
+    rows  as in `beside`
+    """
     if len(work.models) == 1:
         draw(work.models[0])
         return
+    if said := same(work.models):
+        sentence(said, "info")
+    able: dict[int, Side] = {}
     for number, column in enumerate(st.columns(len(work.models), gap="medium")):
-        with column, sides.drawn_for(side(work, number, (), tokens=False)):
+        one = side(work, number, (), tokens=False)
+        with column, sides.drawn_for(one):
             heading()
             model = work.models[number]
             loading = pickers.card_job(model)
             if loading.state == "failed":
                 sentence(f"{model}: {loading.error}")
             else:
-                draw(model)
+                able[number] = one
+    for row in rows or (draw,):
+        for number, column in enumerate(st.columns(len(work.models), gap="medium")):
+            if number in able:
+                with column, sides.drawn_for(able[number]):
+                    _tag(able[number])
+                    row(work.models[number])
     scales.settle()
 
 
@@ -88,14 +131,30 @@ def side(work: Workspace, number: int, units: tuple[str, ...], *, tokens: bool =
     a, own = work.models[0], work.models[number]
     first, other = pickers.card(a), pickers.card(own)
     alike = first is None or other is None or _alike(first.sizes, other.sizes)
+    found = {
+        kind: counterpart(work, number, kind, options)
+        for kind in units
+        if (options := _matching(work, number, kind, alike)) is not None
+    }
+    unknown = () if alike else [kind for kind in KINDS if kind not in found and kind != "feature"]
     return Side(
         number,
         len(work.models),
         work.models,
         tokens=_tokens(work, number) if tokens else (),
         layers=(0, 0) if alike else (first.sizes["n_layers"], other.sizes["n_layers"]),  # type: ignore[union-attr]
-        partners={} if alike else {unit: _partner(work, number, unit, units) for unit in UNITS},
+        partners=dict.fromkeys(unknown) | {kind: one.place for kind, one in found.items()},
+        back={kind: one.back for kind, one in found.items()},
+        notes=tuple(one.said for one in found.values() if one.said),
+        alike=alike,
     )
+
+
+def _matching(work: Workspace, number: int, kind: str, alike: bool) -> Mapping[str, Any] | None:
+    """Options of the question which units correspond; None where equal numbers do."""
+    if kind == "feature":
+        return dictionaries(work, number)
+    return None if alike else {}
 
 
 def _alike(one: object, other: object) -> bool:
@@ -114,28 +173,6 @@ def _tokens(work: Workspace, number: int) -> tuple[int, ...]:
     return tuple(int(token) for token in found.here)
 
 
-def _partner(
-    work: Workspace, number: int, unit: str, units: tuple[str, ...]
-) -> tuple[int, int] | None:
-    """(layer, unit) in this model of the unit that is selected in A; None where none is known."""
-    chosen = getattr(work.selection, unit)
-    if unit not in units or chosen is None:
-        return None
-    request = ask("match", work.models[0], other=str(work.models[number]), unit=unit)
-    job = asked().ask(f"match_{unit}_{number}", request, bulk=True)
-    job.wait(EACH)
-    drawn_again(job)
-    found = job.result if job.state == "done" else None
-    if not isinstance(found, Match) or work.selection.layer not in found.layers[0]:
-        return None
-    row = found.layers[0].index(work.selection.layer)
-    here = row * found.n_units[0] + chosen
-    if chosen >= found.n_units[0] or not found.matched[here]:
-        return None
-    there_row, there = divmod(int(found.partner[here]), found.n_units[1])
-    return found.layers[1][there_row], there
-
-
 def same(models: tuple[ModelRef, ...]) -> str:
     """A sentence when one model stands in two slots."""
     if len(set(models)) == len(models):
@@ -149,4 +186,27 @@ def heading() -> None:
     model = one.models[one.number]
     found = pickers.card(model)
     size = f" {pickers.size_line(found)}" if found else ""
-    st.html(small(f"{one.letter} · {pickers.short(model)}{size}"))
+    words = html.escape(f"{one.letter} · {pickers.short(model)}{size}", quote=True)
+    st.html(f'<div class="eido-model eido-model-{one.letter}">{words}</div>')
+    for note in one.notes:
+        st.html(small(note, quiet=True))
+
+
+def _tag(one: Side) -> None:
+    """Whose part this is, where columns stand one below the other."""
+    words = html.escape(f"{one.letter} · {pickers.short(one.models[one.number])}", quote=True)
+    st.html(f'<div class="eido-side eido-model eido-model-{one.letter}">{words}</div>')
+
+
+def _clamps(view: View) -> None:
+    """How many of the clamps act in this model, and on which of its units."""
+    asked_for = state.workspace().active()
+    left = [change for change in asked_for if change not in view.changes]
+    if left:
+        names = ", ".join(str(change.site) for change in left[:3])
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        said = f"{len(view.changes)} of {len(asked_for)} clamps act here; left out: {names}{more}."
+        st.html(small(said, quiet=True))
+    units = [one.site for one in view.changes if one.site.component in (*HEADS, *NEURONS)]
+    if sides.here().partners and any(place.unit is not None for place in units):
+        st.html(small("Clamps act on units of the same number, not on counterparts.", quiet=True))

@@ -100,7 +100,7 @@ def draw(view: View, unit: Site, grace: float, *, direction: tuple[float, ...] =
         return
     for key, request in questions(view, unit, direction).items():
         asked().ask(key, request)
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     with right:
         effects.draw(_effects_question(view, one), key="effects", grace=grace)
     with left:
@@ -239,7 +239,10 @@ def _strength_words(one: Draft, times: float) -> str:
 
 
 def _hand_over(one: Draft) -> None:
-    """The change in words, and the way into the tray."""
+    """The change in words, and the way into the tray: once, in A's column."""
+    if not sides.first():
+        st.markdown(code(named(one.change)), help=_python(one.change))
+        return
     mine = [
         item.change
         for item in state.workspace().tray
@@ -249,7 +252,7 @@ def _hand_over(one: Draft) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(code(named(one.change)), width="stretch", help=_python(one.change))
         st.button(
-            label, key=sides.key("clamping_add"), type="primary", disabled=label == "in the tray",
+            label, key="clamping_add", type="primary", disabled=label == "in the tray",
             help="The tray acts on every view and page; undo with u",
             on_click=state.attempt, args=(tray.add, one.change, _tray_unit(one)),
         )  # fmt: skip

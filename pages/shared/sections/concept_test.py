@@ -11,7 +11,7 @@ from core.results.concept_neuron import ConceptNeuron
 from core.spec.claims import Subject, subject, subjects
 from core.spec.request import Request, ask
 from core.spec.site import site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
@@ -51,7 +51,7 @@ def question(view: View) -> Request | None:
 
 def draw(view: View, grace: float) -> None:
     """The subject and its questions, then the candidates."""
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = sides.columns([2, 5], gap="medium")
     with left:
         _inputs()
     with right:
@@ -81,9 +81,9 @@ def _shown(result: ConceptNeuron, request: Request) -> None:
             place = site(name)
             st.button(
                 f"`{name}`",
-                key=f"subject_{place.layer}_{place.unit}",
+                key=sides.key(f"subject_{place.layer}_{place.unit}"),
                 type="tertiary",
-                on_click=state.select,
+                on_click=sides.bound(state.select),
                 kwargs={"layer": place.layer, "neuron": place.unit},
             )
     st.html(small(f"Answers without and with noise on {result.sites[0]}", strong=True))
@@ -97,7 +97,7 @@ def _shown(result: ConceptNeuron, request: Request) -> None:
                 "loss gained": result.loss[0].mean(axis=0),
             }
         ),
-        key="subject_answers",
+        key=sides.key("subject_answers"),
         hide_index=True,
         height=300,
         column_config={
@@ -110,6 +110,8 @@ def _shown(result: ConceptNeuron, request: Request) -> None:
 
 def _inputs() -> None:
     """The subject: a name, its words, and questions about it and about other things."""
+    if not sides.first():
+        return
     name = state.workspace().choice("subject")
     names = [known.name for known in subjects()]
     state.field(

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from core.home import hosted
-from pages.shared import state
+from pages.shared import sides, state
 
 BUILT_IN = {
     "built-in": "built-in: sentences, stories, planted concepts",
@@ -32,7 +32,9 @@ def chosen() -> str | tuple[str, ...] | None:
 
 
 def draw() -> None:
-    """The choice, and the place to paste text."""
+    """The choice, and the place to paste text: once, in A's column."""
+    if not sides.first():
+        return
     held = st.session_state.get(_HELD, "")
     value = state.workspace().choice("corpus")
     options = [*BUILT_IN, *([PASTED] if held else [])]

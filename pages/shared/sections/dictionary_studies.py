@@ -20,7 +20,7 @@ from core.home import hosted
 from core.results.base import Result
 from core.results.dictionary_check import DictionaryCheck
 from core.spec.request import ask
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import code, sentence
 from pages.shared.sections import corpus, dictionary_adding
 from pages.shared.sections.feature_book import Book
@@ -52,7 +52,9 @@ def _all(book: Book) -> dict[str, Any]:
 
 def _pair(book: Book) -> dict[str, Any] | None:
     second = state.workspace().choice("second")
-    return {"dictionary": book.name, "with_dictionary": second} if second else None
+    if second not in book.others:  # chosen for another model
+        return None
+    return {"dictionary": book.name, "with_dictionary": second}
 
 
 def _sides(book: Book) -> dict[str, Any]:
@@ -183,7 +185,7 @@ def _said(view: View, book: Book, found: Result | None) -> None:
         sentence(found.sentence, "warning")
     for warning in found.warnings:
         sentence(warning, "warning")
-    if found.better >= 0 and not hosted():
+    if found.better >= 0 and not hosted() and sides.first():
         name = dictionary_adding.free(book.name, book.others)
         st.button(
             f"Read it so, as {code(name)}", key="read_so", on_click=state.attempt,

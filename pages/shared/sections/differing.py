@@ -35,12 +35,12 @@ class Asked:
     """A question of the page whose cells correspond in two models of one shape.
 
     title     of the panel; key: the panel's of its answers; needs: what a model may lack
-    question  what the page asks about a view
+    question  what the page asks about a view; None while something is missing for it
     """
 
     title: str
     key: str
-    question: Callable[[View], Request]
+    question: Callable[[View], Request | None]
     needs: tuple[str, ...] = ()
 
 
@@ -67,7 +67,10 @@ def _one(question: Asked, first: View, side: Side, view: View) -> None:
     answers = []
     for number, one in ((0, first), (side.number, view)):
         with sides.drawn_for(side if number else Side(0, side.of, side.models)):
-            job = asked().ask(question.key, question.question(one))
+            request = question.question(one)
+            if request is None:
+                return
+            job = asked().ask(question.key, request)
             if job.state == "done":
                 answers.append(job.result)
     if len(answers) < 2:
@@ -115,20 +118,23 @@ def _panel(found: Difference, question: Asked, first: View, side: Side) -> None:
             )  # fmt: skip
         pickable_chart(
             drawn(drawing.figure, found, measure=measure), key=f"{key}_chart", label=title,
-            on_pick=partial(_pick, found), grid=bool(found.axis),
+            on_pick=partial(_pick, found, measure), grid=bool(found.axis),
         )  # fmt: skip
         foot(found, drawing.caption(found), key=key, python=_python(question, first, model))
 
 
-def _pick(found: Difference, cell: Sequence[int]) -> None:
+def _pick(found: Difference, measure: str, cell: Sequence[int]) -> None:
     """Select what was clicked, in all models."""
     layer, column = int(cell[0]), int(cell[1])
     if found.axis in ("token", "head", "neuron"):
-        state.select(**{"layer": layer, found.axis: column})
+        _, _, places = drawing.shown(found, measure)
+        state.select(**{"layer": layer, found.axis: int(places[layer, column])})
 
 
 def _python(question: Asked, first: View, model: object) -> str:
-    lines = as_code(question.question(first)).splitlines()[:-1]
+    request = question.question(first)
+    assert request is not None  # it has been answered
+    lines = as_code(request).splitlines()[:-1]
     again = lines[-1].replace("result = ", "", 1)
     return "\n".join(
         [

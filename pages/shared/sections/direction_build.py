@@ -16,7 +16,7 @@ from core.spec.links import to_query
 from core.spec.request import ModelRef, Request, ask
 from core.spec.site import Site, site
 from core.spec.workspace import Workspace
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.notices import code, sentence
 from pages.shared.panels import answer, panel
 from pages.shared.sections import direction_files
@@ -86,6 +86,8 @@ def question(model: ModelRef, concept: Concept) -> Request | str:
             return "Open a file with directions under “Save, load” below."
         return ask("direction", model, method=method, vectors=handed, **asked)
     if method == "shift":
+        if not sides.first():
+            return "The shift from A to B is a direction of A; another method gives one here too."
         if len(work.models) < 2:
             return "Choose model B in the sidebar: the shift leads from model A to it."
         return ask("direction", model, other=str(work.models[1]), **asked)
@@ -98,7 +100,7 @@ def draw(request: Request, grace: float) -> DirectionResult | None:
     if not isinstance(found, DirectionResult):
         return None
     layer = chosen(found)
-    left, right = st.columns([11, 9], gap="medium")
+    left, right = sides.columns([11, 9], gap="medium")
     with left:
         panel(
             found,
@@ -120,11 +122,14 @@ def draw(request: Request, grace: float) -> DirectionResult | None:
 def chosen(found: DirectionResult) -> int:
     """The layer that is looked at: the chosen one, else the one that separates best."""
     text = state.workspace().choice("at")
-    return min(int(text), found.n_layers - 1) if text.isdecimal() and len(text) < 6 else found.best
+    if not text.isdecimal() or len(text) > 5:
+        return found.best
+    return min(sides.here().layer(int(text)), found.n_layers - 1)
 
 
 def _choose(layer: int) -> None:
-    state.set_workspace(state.workspace().with_choice("at", str(layer)))
+    of_a = sides.here().layer_of_a(layer)
+    state.set_workspace(state.workspace().with_choice("at", str(of_a)))
 
 
 def _card(found: DirectionResult, layer: int) -> None:
@@ -190,6 +195,8 @@ def _into_tray(found: DirectionResult, layer: int) -> None:
     if not np.any(found.direction[layer]):
         sentence("Nothing differs here, so there is no direction to add.", "info")
         return
+    if not sides.first():
+        return  # a direction is of the width of its model, and the clamps stand once
     place = Site(layer, "resid_post", stack=found.stack)
     vector, unit = tuple(short(found.direction[layer])), float(found.mean_norm[layer])
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -9,7 +9,7 @@ from core.figures.wording import count
 from core.results.direction import DirectionResult, short
 from core.results.directions_file import Directions, about, pack, unpack
 from core.spec.errors import Error
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import code, small
 
 _HANDED = "_directions"  # the opened file
@@ -32,13 +32,15 @@ def hand(directions: Directions) -> None:
 
 def draw(found: DirectionResult | None) -> None:
     """Download on the left, upload on the right."""
-    left, right = st.columns(2, gap="large")
+    left, right = sides.columns(2, gap="large")
     with left:
         st.html(small("Save", strong=True))
         if found is None:
             st.caption("There is no direction to save yet.")
         else:
             _save(found)
+    if not sides.first():
+        return
     with right:
         st.html(small("Load", strong=True))
         st.file_uploader(
@@ -61,8 +63,13 @@ def _save(found: DirectionResult) -> None:
             ("directions.json", json.dumps(about(found), indent=1), "application/json"),
         ):
             st.download_button(
-                name, data, file_name=name, mime=mime, key=f"save_{name}", on_click="ignore"
-            )
+                name,
+                data,
+                file_name=name,
+                mime=mime,
+                key=sides.key(f"save_{name}"),
+                on_click="ignore",
+            )  # fmt: skip
     st.caption(
         "W [layers, width] in float32, of length 1; b; mean_pos, mean_neg. The JSON says what "
         "they are."

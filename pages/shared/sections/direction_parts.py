@@ -1,9 +1,8 @@
 """How a direction holds: its items, how many are needed, other methods, other layers."""
 
-import streamlit as st
-
 from core.figures import direction as drawing
 from core.results.direction import DirectionResult
+from pages.shared import sides
 from pages.shared.clicks import pickable_chart
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.framed import framed
@@ -29,7 +28,7 @@ LAYERS = (
 
 def draw(found: DirectionResult, layer: int) -> None:
     """Four small pictures of one direction."""
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     if found.n_positive:
         with left:
             _chart("direction_items", "Its items", ITEMS, drawing.items, found, layer=layer)

@@ -54,7 +54,7 @@ def draw(
         caption=drawing.caption(result),
         python=as_code(request),
     )
-    if result.best and use:
+    if result.best and use and sides.first():
         _best(result, use, key)
 
 
@@ -71,7 +71,7 @@ def _best(result: DoseResult, use: Callable[[float], None], key: str) -> None:
         st.markdown(words, width="content")
         st.button(
             "use it",
-            key=sides.key(f"{key}_best"),
+            key=f"{key}_best",
             help="Set the strength to the best compromise of effect and intact neutral text",
             on_click=use,
             args=(value,),

@@ -57,7 +57,7 @@ def _carried(result: UnitEffect, key: str) -> None:
     )  # fmt: skip
     st.plotly_chart(
         drawn(drawing.carried, result, condition=at),
-        key=f"{key}_layers",
+        key=sides.key(f"{key}_layers"),
         alt="size and cosine of the change, by layer",
     )
 

@@ -7,7 +7,7 @@ from core.results.erase import EraseResult
 from core.spec.concept import Concept
 from core.spec.request import ModelRef, Request, ask
 from core.spec.workspace import MAX_CLAMPS
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import panel
 from pages.shared.sections.begun import begun
@@ -48,7 +48,7 @@ def draw(model: ModelRef, concept: Concept, grace: float) -> None:
     found = begun(request, key="erase", label="Erase it at every layer", teach=TEACH, grace=grace)
     if not isinstance(found, EraseResult):
         return
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = sides.columns([3, 2], gap="medium")
     with left:
         panel(
             found,
@@ -62,6 +62,8 @@ def draw(model: ModelRef, concept: Concept, grace: float) -> None:
     with right, framed("What it costs", COSTS, key="erase_costs"):
         pickable_chart(drawn(drawing.costs, found), key="erase_costs_chart",
                        label="What it costs", on_pick=None)  # fmt: skip
+    if not sides.first():
+        return
     room = MAX_CLAMPS - len(state.workspace().tray)
     changes = found.changes()
     st.button(

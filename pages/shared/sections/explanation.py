@@ -10,7 +10,7 @@ from core.results.explain_test import ExplainTest
 from core.spec.claims import WordSet, word_set, word_sets
 from core.spec.request import Request, ask
 from core.spec.site import Site, site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
@@ -53,7 +53,7 @@ def question(view: View, at: Site) -> Request | None:
 
 def draw(view: View, at: Site, grace: float) -> None:
     """The claim and its strings, then the scorecard."""
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = sides.columns([2, 5], gap="medium")
     with left:
         _inputs()
     with right:
@@ -97,9 +97,9 @@ def _mistakes(result: ExplainTest) -> None:
             place = site(name)
             st.button(
                 f"`{name}` AUC {number(auc)}",
-                key=f"better_{place.unit}",
+                key=sides.key(f"better_{place.unit}"),
                 type="tertiary",
-                on_click=_select,
+                on_click=sides.bound(_select),
                 args=(place,),
             )
 
@@ -110,6 +110,8 @@ def _select(place: Site) -> None:
 
 def _inputs() -> None:
     """What is claimed: a name, and the texts that say what it means."""
+    if not sides.first():
+        return
     claim = state.workspace().choice("claim")
     names = [known.name for known in word_sets()]
     state.field(

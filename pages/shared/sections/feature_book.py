@@ -11,7 +11,7 @@ from core.spec.interventions import Change, Clamp
 from core.spec.request import Request, ask
 from core.spec.site import Site
 from core.spec.site import site as site_of
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, asked
 from pages.shared.sections import corpus, dictionary_adding
@@ -25,6 +25,10 @@ HELP = (
 NONE = (
     "This model has no dictionary. Put one into the folder sae/ beside its weights, add one by its "
     "path, or train one here."
+)
+NONE_BESIDE = (
+    "This model has no dictionary, so it has no features to stand beside those of A. With it as "
+    "model A one can be added or trained here."
 )
 NONE_HOSTED = "This model has no dictionary. The embedded models have some."
 UNDER = {"clean": "texts as they are", "clamped": "under the clamps"}
@@ -75,14 +79,15 @@ def draw(view: View, grace: float) -> Book | None:
             sentence(f"{name}: {fault}", "warning")
     usable = found.usable()
     if not usable:
-        sentence(NONE_HOSTED if hosted() else NONE, "info")
+        none = NONE if sides.first() else NONE_BESIDE
+        sentence(NONE_HOSTED if hosted() else none, "info")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             dictionary_adding.draw(view.model)
             corpus.draw()
         return None
     name = _chosen(view, usable)
     row = found.names.index(name)
-    st.html(small(_about(found, row), quiet=True))
+    st.html(small(("" if sides.first() else f"{name}: ") + _about(found, row), quiet=True))
     if found.n_features[row] < 0:
         return None
     return Book(
@@ -96,7 +101,7 @@ def _chosen(view: View, usable: tuple[str, ...]) -> str:
     value = state.workspace().choice("dictionary")
     if value not in usable:
         value = usable[0]
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = sides.columns([2, 3], gap="medium")
     with left, st.container(horizontal=True, vertical_alignment="bottom"):
         state.field(
             st.selectbox, "Dictionary", list(usable), key="choice_dictionary", value=value,

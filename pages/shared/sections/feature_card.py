@@ -11,7 +11,7 @@ from core.home import hosted
 from core.results.feature_card import FeatureCard
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.contexts import Context, contexts
 from pages.shared.menu import entry
@@ -80,6 +80,9 @@ def draw(view: View, book: Book, feature: int, grace: float) -> None:
 
 
 def _buttons(view: View, book: Book, site: Site) -> None:
+    """Walking, clamping and naming: once, in A's column."""
+    if not sides.first():
+        return
     held = any(change.site == site for change in state.workspace().active())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="card_keys"):
         for label, key, step, about in (

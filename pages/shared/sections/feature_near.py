@@ -7,7 +7,7 @@ from core.figures.wording import number, visible
 from core.results.feature_neighbours import HINTS, FeatureNeighbours
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import small
 from pages.shared.sections.feature_book import Book
 from pages.shared.sections.one_figure import one_figure, way
@@ -56,10 +56,10 @@ def _doors(found: FeatureNeighbours) -> None:
                 hint = HINTS[int(hints[place])] if hints is not None else ""
                 st.button(
                     f"{feature} · {number(scores[place])}" + (f" · {hint}" if hint else ""),
-                    key=f"near_{words}_{place}",
+                    key=sides.key(f"near_{words}_{place}"),
                     type="tertiary",
                     help=_words(found, feature),
-                    on_click=_select,
+                    on_click=sides.bound(_select),
                     args=(feature,),
                 )
 

@@ -8,7 +8,7 @@ from core.figures import feature_fires as drawing
 from core.figures.wording import number, readable
 from core.results.feature_fires import FeatureFires
 from core.spec.request import Request, ask
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.sections import corpus
 from pages.shared.sections.feature_book import Book
@@ -71,6 +71,9 @@ def draw(view: View, book: Book, grace: float) -> None:
 
 
 def _starters() -> None:
+    """Patterns to begin with; what is typed stands once."""
+    if not sides.first():
+        return
     with st.container(horizontal=True, gap="small"):
         for name, pattern in PATTERNS.items():
             st.button(
@@ -86,9 +89,9 @@ def _doors(found: FeatureFires) -> None:
         for place, feature in enumerate(found.table[:MOST].tolist()):
             scores = f"{number(found.table_precision[place])} / {number(found.table_recall[place])}"
             st.button(
-                f"{feature} · {scores}", key=f"fires_{place}", type="tertiary",
+                f"{feature} · {scores}", key=sides.key(f"fires_{place}"), type="tertiary",
                 help=f"precision and recall; {readable(labels.get(feature, 'no label'))[:60]}",
-                on_click=_select, args=(feature,),
+                on_click=sides.bound(_select), args=(feature,),
             )  # fmt: skip
     if len(found.union) > 1:
         words = ", ".join(map(str, found.union))

@@ -13,7 +13,7 @@ from core.results.feature_label import FeatureLabel
 from core.results.label_test import LabelTest
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.contexts import Context, contexts
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer
@@ -66,7 +66,7 @@ def draw(view: View, book: Book, site: Site, grace: float) -> None:
     if not asked:
         sentence(corpus.GONE, "info")
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     with left:
         found = one_figure(
             asked["rule"], rule_drawing, key="rule", title=f"A rule for {site}", help=HELP,
@@ -81,7 +81,7 @@ def draw(view: View, book: Book, site: Site, grace: float) -> None:
             placeholder="names of animals",
         )  # fmt: skip
         label = state.workspace().choice("named").strip()
-        if label and not hosted():
+        if label and not hosted() and sides.first():
             st.button(
                 "Keep as its label", key="keep_named", type="tertiary",
                 on_click=feature_card.name, args=(view, book, site, label),
@@ -102,7 +102,7 @@ def _named(request: Request, site: Site, grace: float) -> None:
     if isinstance(found, LabelTest):
         for why in found.missing:
             st.html(small(why, quiet=True))
-        if len(found.blind):
+        if len(found.blind) and sides.first():
             _blind(found)
 
 

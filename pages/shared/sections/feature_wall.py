@@ -9,7 +9,7 @@ import streamlit as st
 from core.figures.wording import count, number, readable
 from core.results.feature_list import FeatureList
 from core.spec.request import Request, ask
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer
 from pages.shared.sections import corpus, once
@@ -107,6 +107,8 @@ def caption(found: FeatureList) -> str:
 
 
 def _line(view: View, book: Book) -> None:
+    if not sides.first():
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state.chosen(
             st.selectbox, "Look for", list(SEEK), name="seeks", format_func=SEEK.__getitem__,
@@ -163,7 +165,7 @@ def _listed(book: Book) -> str:
 
 def _first(book: Book) -> int:
     """Where the window of cards begins; at the top when something else is listed."""
-    listed, first = st.session_state.get(_FIRST, ("", 0))
+    listed, first = st.session_state.get(sides.key(_FIRST), ("", 0))
     return int(first) if listed == _listed(book) else 0
 
 
@@ -179,7 +181,9 @@ def _wall(view: View, book: Book, found: FeatureList) -> None:
         picked=state.workspace().selection.feature,
         on_pick=_pick,
         on_clamp=partial(book.clamp, view),
-        on_first=lambda first: st.session_state.__setitem__(_FIRST, (listed, first // STEP * STEP)),
+        on_first=lambda first: st.session_state.__setitem__(
+            sides.key(_FIRST), (listed, first // STEP * STEP)
+        ),
     )
 
 

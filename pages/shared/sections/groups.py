@@ -17,7 +17,7 @@ from core.results.shared_neurons import SharedNeurons
 from core.results.task_spot import TaskSpot
 from core.spec.claims import kinds_of_text
 from core.spec.request import Request, ask
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
@@ -108,10 +108,11 @@ def draw(view: View, grace: float) -> None:
         format_func=lambda key: GROUPS[key].label, label_visibility="collapsed",
     )  # fmt: skip
     group = GROUPS[name]
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = sides.columns([2, 5], gap="medium")
     with left:
-        st.html(small(group.teach))
-        _inputs(name)
+        if sides.first():
+            st.html(small(group.teach))
+            _inputs(name)
     with right:
         request = question(view, name)
         if request is None:
@@ -251,15 +252,17 @@ def _listed(result: Result) -> None:
             readable(result.names[kind]) for kind in result.kind[: len(frame)]
         ]
 
+    key = sides.key("group_table")
+
     def choose() -> None:
-        rows = st.session_state["group_table"].selection.rows
+        rows = st.session_state[key].selection.rows
         if rows and rows[0] < len(places):
             layer, unit = places[rows[0]]
             state.select(layer=layer, neuron=unit)
 
     st.html(small("The neurons: choose one to look at it above", strong=True))
     st.dataframe(
-        frame, key="group_table", hide_index=True, height=260, on_select=choose,
+        frame, key=key, hide_index=True, height=260, on_select=sides.bound(choose),
         selection_mode="single-row",
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from core.spec.concept import Concept
 from core.spec.interventions import Add
 from core.spec.request import ModelRef, Request, ask
 from core.spec.site import Site
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.clicks import pickable_chart
 from pages.shared.notices import sentence, small
 from pages.shared.panels import panel
@@ -75,7 +75,7 @@ def draw(model: ModelRef, concept: Concept, missing: str, grace: float) -> None:
     if not isinstance(found, GuideResult):
         return
     row, column = _cell(found)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = sides.columns([3, 2], gap="medium")
     with left:
         panel(
             found,
@@ -95,7 +95,7 @@ def draw(model: ModelRef, concept: Concept, missing: str, grace: float) -> None:
 
 
 def _cell(found: GuideResult) -> tuple[int, int]:
-    kept = st.session_state.get("_guide_cell")
+    kept = st.session_state.get(sides.key("_guide_cell"))
     rows, columns = found.score.shape
     if kept and kept[0] == found.concept and kept[1] < rows and kept[2] < columns:
         return kept[1], kept[2]
@@ -103,7 +103,7 @@ def _cell(found: GuideResult) -> tuple[int, int]:
 
 
 def _choose(found: GuideResult, row: int, column: int) -> None:
-    st.session_state["_guide_cell"] = (found.concept, row, column)
+    st.session_state[sides.key("_guide_cell")] = (found.concept, row, column)
 
 
 def _texts(found: GuideResult, row: int, column: int) -> None:
@@ -111,7 +111,7 @@ def _texts(found: GuideResult, row: int, column: int) -> None:
     layer, alpha = int(found.layer[row]), float(found.alpha[column])
     place = f"layer {layer}, strength {number(alpha, sign=True)}"
     clean = int((found.alpha == 0).argmax())
-    with st.container(border=True, key="guide_texts"):
+    with st.container(border=True, key=sides.key("guide_texts")):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.html(small(f"Texts at {place}", strong=True), width="stretch")
             add = Add(
@@ -119,12 +119,13 @@ def _texts(found: GuideResult, row: int, column: int) -> None:
                 tuple(short(found.direction[row])),
                 float(f"{alpha * float(found.mean_norm[row]):.6g}"),
             )
-            st.button(
-                "+ push like this", key="guide_tray", disabled=not alpha,
-                help="Put this layer and strength into the clamps.", on_click=state.attempt,
-                args=(tray.add, add, float(found.mean_norm[row])),
-            )  # fmt: skip
-        columns = st.columns(3, gap="medium")
+            if sides.first():
+                st.button(
+                    "+ push like this", key="guide_tray", disabled=not alpha,
+                    help="Put this layer and strength into the clamps.", on_click=state.attempt,
+                    args=(tray.add, add, float(found.mean_norm[row])),
+                )  # fmt: skip
+        columns = sides.columns(3, gap="medium")
         for box, words, texts in zip(
             columns,
             ("unguided", f"guided [{place}]", "random direction, equal length"),

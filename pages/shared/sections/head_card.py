@@ -12,7 +12,7 @@ from core.figures.wording import number, quoted
 from core.results.heads import KINDS, ROLE_NAMES, ROLES, Heads
 from core.spec.interventions import Ablate
 from core.spec.site import Site
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.clicks import pickable_chart
 from pages.shared.menu import entry
 from pages.shared.sections.drawn import drawn
@@ -84,6 +84,9 @@ def _roles(found: Heads, at: tuple[int, int]) -> str:
 
 
 def _buttons(atlas: Atlas, site: Site) -> None:
+    """Walking, clamping and holding it: once, in A's column."""
+    if not sides.first():
+        return
     layers, heads = next(iter(atlas.scores.values())).values.shape
     place = site.layer * heads + int(site.unit or 0)
     held = any(change.site == site for change in state.workspace().active())

@@ -1,11 +1,10 @@
 """What heads cause for the answer on the prompt: direct, total, repaired, and layer by layer."""
 
-import streamlit as st
-
 from core.figures import head_effect as effect_drawing
 from core.figures import head_parts as drawing
 from core.figures.wording import quoted
 from core.spec.site import Site
+from pages.shared import sides
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
 from pages.shared.sections import clamping, head_map
@@ -42,7 +41,7 @@ def draw(view: View, atlas: Atlas, site: Site, grace: float) -> None:
             )  # fmt: skip
             caption = effect_drawing.caption(found)
             foot(found, caption, key="beside", python=as_code(request), asked_as=found.name)
-        left, right = st.columns(2, gap="medium")
+        left, right = sides.columns(2, gap="medium")
         with left, framed("Where the logit comes from", SUM_HELP, key="parts"):
             fig = drawing.parts(found, look())
             pickable_chart(fig, key="parts_chart", label="running sum of the logit", on_pick=None)

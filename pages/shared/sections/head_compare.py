@@ -14,7 +14,7 @@ from core.results.head_compare import CASES, MEASURES, HeadCompare
 from core.results.head_ovqk import HeadOvqk
 from core.spec.request import Request
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer
@@ -65,6 +65,8 @@ def _site(view: View, at: tuple[int, int]) -> Site:
 
 
 def _inputs(view: View, at: tuple[int, int]) -> None:
+    if not sides.first():
+        return
     held = state.workspace().choice("other")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state.field(
@@ -129,7 +131,7 @@ def _framed(found: HeadCompare, request: Request) -> None:
     first, second = found.heads
     with framed(f"{first} beside {second}", HELP, key="compare", shows=drawing.title(found)):
         names = (first, second, f"{first} − {second}")
-        for place, view, name in zip(st.columns(3), drawing.VIEWS, names, strict=True):
+        for place, view, name in zip(sides.columns(3), drawing.VIEWS, names, strict=True):
             with place:
                 st.html(small(name, strong=True))
                 pickable_chart(
@@ -138,7 +140,7 @@ def _framed(found: HeadCompare, request: Request) -> None:
                     label=name,
                     on_pick=lambda cell: _token(found, cell[0]),
                 )
-        left, right = st.columns(2, gap="medium")
+        left, right = sides.columns(2, gap="medium")
         with left:
             st.html(_alike(found))
         with right:
@@ -196,7 +198,7 @@ def _scores(view: View, atlas: Atlas, pair: tuple[tuple[int, int], tuple[int, in
         rows.append((f"{score.name} ({score.unit})", *cells, _known(chance)))
     if rows:
         names = [word for at in pair for word in (str(_site(view, at)), "control", "rank")]
-        with st.container(border=True, key="compare_scores"):
+        with st.container(border=True, key=sides.key("compare_scores")):
             st.html(_table("Scores", ("", *names, "chance"), rows))
 
 
@@ -207,7 +209,7 @@ def _known(value: float) -> str:
 def _writes(view: View, pair: tuple[tuple[int, int], tuple[int, int]], grace: float) -> None:
     with framed("What each writes", WRITES_HELP, key="compare_writes"):
         head_tokens.source("Tokens they look at")
-        for at, place, name in zip(pair, st.columns(2, gap="medium"), CASES, strict=False):
+        for at, place, name in zip(pair, sides.columns(2, gap="medium"), CASES, strict=False):
             with place:
                 st.html(small(str(_site(view, at)), strong=True))
                 request = head_tokens.question(view, _site(view, at))

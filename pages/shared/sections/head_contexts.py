@@ -8,7 +8,7 @@ from core.figures.wording import count, number
 from core.results.head_contexts import RELATIONS, HeadContexts
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.contexts import Context, contexts
 from pages.shared.notices import small
@@ -53,7 +53,7 @@ def draw(view: View, site: Site, causes: str, grace: float) -> None:
     if not isinstance(found, HeadContexts):
         return
     with framed(f"Where {site} looks most", HELP, key="contexts", shows=causes):
-        left, right = st.columns([7, 4], gap="medium")
+        left, right = sides.columns([7, 4], gap="medium")
         with left:
             _list(found)
         with right:

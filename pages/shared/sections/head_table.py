@@ -8,7 +8,7 @@ from core.figures import head_atlas as drawing
 from core.figures.head_atlas import Score
 from core.figures.wording import count
 from core.results.heads import ROLE_NAMES, ROLES
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import look
 from pages.shared.sections import head_map
@@ -91,17 +91,19 @@ def table(atlas: Atlas, shown: str) -> None:
             columns[f"{score.name}, control"] = score.control[layers, heads]
             about[f"{score.name}, control"] = "the same of the control"
 
+    key = sides.key("head_table")
+
     def choose() -> None:
-        rows = st.session_state["head_table"].selection.rows
+        rows = st.session_state[key].selection.rows
         if rows and rows[0] < len(places):
             head_map.choose(places[rows[0]])
 
     st.dataframe(
         pd.DataFrame(columns),
-        key="head_table",
+        key=key,
         hide_index=True,
         height=HEIGHT,
-        on_select=choose,
+        on_select=sides.bound(choose),
         selection_mode="single-row",
         column_config={
             name: st.column_config.NumberColumn(format="%.3g", help=words)

@@ -15,7 +15,7 @@ from core.results.head_ovqk import HeadOvqk
 from core.results.head_successor import HeadSuccessor
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.panels import answer, panel
 from pages.shared.sections.begun import begun
@@ -67,12 +67,12 @@ def draw(view: View, site: Site, causes: str, grace: float) -> None:
     if not isinstance(found, HeadOvqk):
         return
     with framed(f"What {site} reads and writes", HELP, key="ovqk", shows=causes):
-        left, right = st.columns([11, 10], gap="medium")
+        left, right = sides.columns([11, 10], gap="medium")
         with left:
             st.html(written(found))
         with right:
             st.html(_pairs(found) + _channels(found))
-        for place, show in zip(st.columns(2, gap="medium"), drawing.SHOWN, strict=True):
+        for place, show in zip(sides.columns(2, gap="medium"), drawing.SHOWN, strict=True):
             with place:
                 st.caption(drawing.title(found, show))
                 fig = drawn(drawing.figure, found, show=show)

@@ -54,7 +54,7 @@ def effect_question(view: View) -> Request:
 
 def draw(view: View, grace: float) -> None:
     """Left the pattern of the selected head, right the effect of every head."""
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     with left:
         _pattern(view, grace)
     with right:
@@ -83,6 +83,8 @@ def _site(view: View, layer: int, head: int) -> Site:
 
 
 def _inputs(view: View) -> None:
+    if not sides.first():
+        return
     sizes = view.card.sizes if view.card else {}
     layers = "n_encoder_layers" if view.stack else "n_layers"
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -98,7 +100,7 @@ def _inputs(view: View) -> None:
         layer, head = selected(view)
         st.button(
             "+ ablate this head",
-            key=sides.key("ablate_head"),
+            key="ablate_head",
             help="Put the head into the tray, replaced by its mean over the text.",
             on_click=state.attempt,
             args=(tray.add, Ablate(_site(view, layer, head), "mean")),

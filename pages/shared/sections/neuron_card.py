@@ -12,7 +12,7 @@ from core.results.neuron_card import NeuronCard
 from core.spec.interventions import Clamp
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.menu import entry
 from pages.shared.panels import answer, asked
 from pages.shared.sections.framed import foot, framed
@@ -50,6 +50,9 @@ def draw(view: View, site: Site, width: int, grace: float) -> None:
 
 
 def _buttons(view: View, site: Site, width: int) -> None:
+    """Walking and clamping: once, in A's column."""
+    if not sides.first():
+        return
     held = any(change.site == site for change in state.workspace().active())
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="card_keys"):
         for label, key, step, about in (
@@ -113,14 +116,14 @@ def _weights(found: NeuronCard) -> str:
 def _block(found: NeuronCard, row: int) -> str:
     null = float(found.null_z[row])
     end = max(float(found.top_z[row].max()), -float(found.bottom_z[row].min()), null) * 1.02
-    sides = (
+    both = (
         _bars(found.read(found.top_ids[row]), found.top_z[row], null, end, "high"),
         _bars(found.read(found.bottom_ids[row]), found.bottom_z[row], null, end, "low"),
     )
     verb = VERBS[found.weights[row]]
     return (
         f'<div><div class="eido-strong">{verb} <span class="eido-quiet" title="99 % of random '
-        f'vectors stay below this |z|">chance {number(null)}</span></div>{"".join(sides)}</div>'
+        f'vectors stay below this |z|">chance {number(null)}</span></div>{"".join(both)}</div>'
     )
 
 
@@ -156,7 +159,7 @@ def _near(found: NeuronCard) -> None:
         f"Writes most alike (cosine; a random vector reaches {chance}, negative: the opposite)"
     )
     prefix = "enc." if found.stack else ""
-    with st.container(horizontal=True, gap="small", key="card_near"):
+    with st.container(horizontal=True, gap="small", key=sides.key("card_near")):
         for index, (layer, neuron, cosine, ids) in enumerate(
             zip(
                 found.near_layer.tolist(),
@@ -169,10 +172,10 @@ def _near(found: NeuronCard) -> None:
             words = ", ".join(visible(piece, 16) for piece in found.read(ids))
             st.button(
                 f"{prefix}L{layer}.neuron\\[{neuron}\\] {number(cosine, sign=True)}",
-                key=f"near_{index}",
+                key=sides.key(f"near_{index}"),
                 help=f"`{words.replace('`', 'ʼ')}`",
                 type="tertiary",
-                on_click=_select,
+                on_click=sides.bound(_select),
                 args=(layer, neuron),
             )
 

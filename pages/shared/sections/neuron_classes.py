@@ -8,7 +8,7 @@ from core.figures import neuron_classes as drawing
 from core.results.neuron_classes import NeuronClasses
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import View, as_code
@@ -37,7 +37,7 @@ def draw(view: View, site: Site, grace: float) -> None:
     if not isinstance(found, NeuronClasses):
         return
     layer = site.layer
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     with left:
         panel(
             found,

@@ -7,7 +7,7 @@ from core.figures import neuron_match as drawing
 from core.figures.wording import visible
 from core.results.neuron_match import NeuronMatch
 from core.spec.request import Request, ask
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.notices import sentence, small
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
@@ -41,7 +41,7 @@ def draw(view: View, grace: float) -> None:
         return
     found = answer(request, key="match", grace=grace, height=420)
     if isinstance(found, NeuronMatch):
-        left, right = st.columns(2, gap="medium")
+        left, right = sides.columns(2, gap="medium")
         with left:
             panel(
                 found,

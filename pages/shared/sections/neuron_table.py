@@ -11,7 +11,7 @@ from core.results.neuron_classes import CLASSES
 from core.results.neuron_fires import NeuronFires
 from core.results.neuron_map import NeuronMap
 from core.results.neuron_search import NeuronSearch
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.sections.neuron_map import Strip
 
 MOST_ROWS = 1_000  # nobody reads further, and every rerun pays for them
@@ -113,18 +113,20 @@ def _draw(
     names = [f"{prefix}L{layer}.neuron[{unit}]" for layer, unit in places]
     frame = pd.DataFrame({"neuron": names, **columns})
 
+    own = sides.key(key)
+
     def choose() -> None:
-        rows = st.session_state[key].selection.rows
+        rows = st.session_state[own].selection.rows
         if rows and rows[0] < len(places):
             layer, unit = places[rows[0]]
             state.select(layer=layer, neuron=unit)
 
     st.dataframe(
         frame,
-        key=key,
+        key=own,
         hide_index=True,
         height=HEIGHT,
-        on_select=choose,
+        on_select=sides.bound(choose),
         selection_mode="single-row",
         column_config={
             name: st.column_config.NumberColumn(format="%.3g", help=about)

@@ -8,7 +8,7 @@ from core.figures.wording import number, quoted
 from core.results.neuron_texts import NeuronTexts
 from core.spec.request import Request, ask
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.clicks import pickable_chart
 from pages.shared.contexts import Context, contexts
 from pages.shared.notices import sentence
@@ -56,7 +56,7 @@ def draw(view: View, site: Site, grace: float) -> None:
     if not isinstance(found, NeuronTexts):
         return
     with framed(f"When {site} fires", HELP, key="texts", shows=_facts(found)):
-        left, right = st.columns([7, 4], gap="medium")
+        left, right = sides.columns([7, 4], gap="medium")
         with left:
             _list(found)
         with right:

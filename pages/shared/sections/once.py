@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.results.base import Result
 from core.spec.request import Request
+from pages.shared import sides
 from pages.shared.panels import answer, asked
 
 _BEGUN = "_begun"  # key: how often it was begun
@@ -27,6 +28,8 @@ def watched(key: str, grace: float, *, height: int = 120) -> Result | None:
 
     To be called before what it changes is drawn.
     """
+    if not sides.first():
+        return None  # it is done once, whatever is shown beside
     doing: dict[str, tuple[Request, tuple[str, ...], bool]]
     doing = st.session_state.get(_DOING, {})
     if key not in doing:

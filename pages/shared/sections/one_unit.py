@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.spec.request import Request
 from core.spec.site import Site
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.sections import clamping, heads
 from pages.shared.sections.view import NEURONS, View
 
@@ -36,7 +36,7 @@ def draw(view: View, grace: float) -> None:
             st.segmented_control, "Clamp panel", list(words), name="panel",
             format_func=words.__getitem__, label_visibility="collapsed",
         )  # fmt: skip
-        if "neuron" not in found and not view.missing(NEURONS):
+        if "neuron" not in found and not view.missing(NEURONS) and sides.first():
             st.caption("Click a neuron in the list above to have it here.")
     if name in found:
         clamping.draw(view, found[name], grace)

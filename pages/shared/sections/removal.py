@@ -13,7 +13,7 @@ from core.spec.concept import Concept
 from core.spec.interventions import Project
 from core.spec.request import ModelRef, Request, ask
 from core.spec.site import Site
-from pages.shared import state, tray
+from pages.shared import sides, state, tray
 from pages.shared.clicks import pickable_chart
 from pages.shared.notices import code, sentence, shown_text, small
 from pages.shared.panels import panel
@@ -86,7 +86,7 @@ def draw(model: ModelRef, concept: Concept, missing: str, grace: float) -> None:
         caption=drawing.caption(found),
         python=as_code(request),
     )
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     for column, key, title, help_, figure in (
         (left, "candidates", "Candidates", CANDIDATES, drawing.candidates),
         (right, "along", "Along the direction", ALONG, drawing.projections),
@@ -96,14 +96,16 @@ def draw(model: ModelRef, concept: Concept, missing: str, grace: float) -> None:
                            on_pick=None)  # fmt: skip
     with left:
         _texts(found)
-        _into_tray(found)
+        if sides.first():
+            _into_tray(found)
     with right:
         _side_effects(found)
-    _export(model, found, grace)
+    if sides.first():
+        _export(model, found, grace)
 
 
 def _texts(found: RemoveResult) -> None:
-    with st.container(border=True, key="remove_texts"):
+    with st.container(border=True, key=sides.key("remove_texts")):
         st.html(small("Texts, greedy", strong=True))
         for row, prompt in enumerate(found.prompts):
             st.html(small(prompt, quiet=True))
@@ -126,7 +128,7 @@ def _into_tray(found: RemoveResult) -> None:
 
 
 def _side_effects(found: RemoveResult) -> None:
-    with st.container(border=True, key="remove_side"):
+    with st.container(border=True, key=sides.key("remove_side")):
         st.html(small("What else changes: the neutral sentences that change most", strong=True))
         rows = [
             {

@@ -63,16 +63,17 @@ def draw(view: View, grace: float) -> None:
         streaming_texts(partial, key="texts_so_far", sites=sites)
 
     if not view.changes:
-        left, right = st.columns([3, 2], gap="medium")
+        left, right = sides.columns([3, 2], gap="medium")
         with left:
             result = answer(request, key="steer", grace=grace, partial=so_far, height=180)
             _texts(result, request)
-        with right, st.container(border=True, key=sides.key("teach")):
-            st.markdown(TEACH)
+        if sides.first():
+            with right, st.container(border=True, key="teach"):
+                st.markdown(TEACH)
         return
     result = answer(request, key="steer", grace=grace, partial=so_far, height=180)
     _texts(result, request)
-    left, right = st.columns(2, gap="medium")
+    left, right = sides.columns(2, gap="medium")
     with left:
         _changes(result, request)
     with right:
