@@ -57,15 +57,12 @@ def head_overlap(
     refuse_without_next_tokens(loaded, "which heads tasks share")
     _refuse(n_cases, share, n_random)
     read = _tasks(loaded, tasks, n_cases)
-    effects, base, right = [], [], []
-    for number, task in enumerate(read):
-        share_done, whole = 0.7 * number / len(read), 0.7 / len(read)
-        effect, own, first = task_effects(
-            loaded, progress, task, to, seed, share_done, whole
-        )
-        effects.append(effect)
-        base.append(own)
-        right.append(first)
+    whole = 0.7 / len(read)
+    each = [
+        task_effects(loaded, progress, task, to, seed, whole * number, whole)
+        for number, task in enumerate(read)
+    ]
+    effects, base, right = zip(*each, strict=True)
     sets = torch.stack([_best(effect.mean(0), share) for effect in effects])
     both, expected, p = overlaps(sets)
     jaccard, corrected = _likeness(effects, sets, share)

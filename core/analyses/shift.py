@@ -213,16 +213,15 @@ def _steering(
     notes: list[str],
 ) -> dict[str, Any]:
     """Does this model, with the shift added, answer the tested texts like the other one?"""
-    n_layers = len(directions)
     if loaded.kind != "decoder" or loaded.head is None:
         notes.append(f"no steering: {loaded.name} ({loaded.kind}) does not continue a text")
-        return _unsteered(n_layers, len(tested))
+        return _unsteered(len(directions), len(tested))
     texts = [asked.ids[0][at] for at in tested]
     before, after = (answers(model, progress, texts) for model in (loaded, other))
     one, two = pair
     kl: dict[str, list[Any]] = {"steered": [], "random": [], "own": []}
     agree: dict[str, list[float]] = {"steered": [], "random": []}
-    said = []
+    said: list[np.ndarray] = []
 
     def steered(layer: int, vectors: np.ndarray, dose: float = 1.0) -> Any:
         return answers(
@@ -230,13 +229,12 @@ def _steering(
         )
 
     for layer, vector in enumerate(directions):
-        progress.step(0.6 + 0.3 * layer / n_layers, f"the shift added behind layer {layer}")
+        progress.step(0.6 + 0.3 * layer / len(directions), f"the shift added behind layer {layer}")
         with_shift = steered(layer, vector)
         noise = [steered(layer, random_like(vector, one[layer], rng)) for _ in range(N_RANDOM)]
-        own = steered(layer, (two[layer] - one[layer])[tested])
         said.append(with_shift.top)
         kl["steered"].append(after.kl(with_shift))
-        kl["own"].append(after.kl(own))
+        kl["own"].append(after.kl(steered(layer, (two[layer] - one[layer])[tested])))
         kl["random"].append([after.kl(each).mean() for each in noise])
         agree["steered"].append(float((with_shift.top == after.top).mean()))
         agree["random"].append(float(np.mean([(each.top == after.top).mean() for each in noise])))
