@@ -1,7 +1,7 @@
 """How many dimensions a cloud of vectors uses, layer by layer, and how far it is from a ball."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Spectrum(Result):
         """One row per cloud: every measure, its control, fresh weights."""
         import pandas as pd
 
-        table = {"cloud": self.clouds}
+        table: dict[str, Any] = {"cloud": self.clouds}
         for name in MEASURES:
             table[name] = self.values[name]
             table[f"{name}_control"] = self.control[name]
