@@ -9,7 +9,7 @@ from core.figures import grid, head_atlas, head_maps, lines
 from core.figures.head_maps import hovers
 from core.figures.theme import UNSIGNED, Look, colour, colour_bar, drawn, note, signed
 from core.figures.training_time import at, columns, site
-from core.figures.wording import escaped, number, readable, visible
+from core.figures.wording import escaped, number, readable
 from core.results.heads import KINDS
 from core.results.training import Training
 from core.spec.errors import Error
@@ -33,7 +33,7 @@ def heads(result: Training, look: Look, title: str, row: int, kind: str) -> go.F
 
 
 def _effect(result: Training, look: Look, title: str, row: int) -> go.Figure:
-    """What ablating each head costs the task; the circuit is ringed. One scale for all rows."""
+    """What ablating each head costs the task; heads of the circuit have a dot. One scale for all rows."""
     values = result.effect[row]
     heads = values.shape[1]
 
@@ -53,9 +53,9 @@ def _effect(result: Training, look: Look, title: str, row: int) -> go.Figure:
     top = result.top[row][result.top[row] >= 0]
     fig.add_trace(
         go.Scatter(
-            x=top % heads, y=top // heads, mode="markers", hoverinfo="skip",
-            marker={"size": 20, "symbol": "circle-open", "color": colour("text", look),
-                    "line": {"width": 2}},
+            x=top % heads - 0.38, y=top // heads + 0.28, mode="markers", hoverinfo="skip",
+            marker={"size": 7, "color": colour("text", look),
+                    "line": {"color": colour("background", look), "width": 1}},
         )
     )  # fmt: skip
     return fig
@@ -85,7 +85,7 @@ def concepts(result: Training, look: Look, title: str) -> go.Figure:
         ]
         for n, name in enumerate(result.concepts)
     ]
-    axis = lines.rows_axis([visible(name, 24) for name in result.concepts])
+    axis = lines.rows_axis([_cut(name) for name in result.concepts])
     return _map(
         result, look, best, hover, beyond, axis,
         height=120 + 34 * max(3, len(result.concepts)), words="best layer's AUC", title=title,
@@ -114,6 +114,11 @@ def layers(result: Training, look: Look, title: str, concept: str) -> go.Figure:
         result, look, values, hover, result.separated(n).T, axis,
         height=120 + 30 * max(4, len(values)), words="held-out AUC", title=title,
     )  # fmt: skip
+
+
+def _cut(name: str) -> str:
+    shown = readable(name)
+    return shown if len(shown) <= 24 else f"{shown[:23]}…"
 
 
 def _state(state: int) -> str:

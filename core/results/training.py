@@ -22,14 +22,16 @@ class Emergence:
     """Something that came during training: what, from which row on, where, and what became of it.
 
     `first` is the first row that shows it, `since` the first from which on every row does (NEVER
-    where the last does not), `value` and `control` those at the last row that shows it.
+    where the last does not). `value` and `control`: in the last row, or where it is not shown
+    there, in the row that showed it most.
     """
 
     what: str  # "head" or "concept"
     name: str  # the kind of head, or the concept
     first: int
     since: int
-    lost: int  # the first row after which it never came back, NEVER while it is there
+    lost: int  # the first row from which on no row shows it; NEVER where the last does, or where
+    # the value in the end lies within `RISE` of the largest, which is wavering and no loss
     layer: int  # of a concept the state, 0 the embedding
     head: int  # NEVER of a concept
     value: float
@@ -156,23 +158,17 @@ class Training(Result):
         for kind in self.kinds:
             beyond, scores, level = self.beyond(kind), self.scores[kind], self.level(kind)
             strongest = np.unravel_index(scores[-1].argmax(), scores[-1].shape)
-            lost = beyond.any(axis=0) & ~beyond[-1]
             n = int(beyond[-1].sum())
+            lost = beyond.any(axis=0) & ~beyond[-1] & (scores.max(axis=0) > scores[-1] + RISE)
             for layer, head in ([strongest] if n else []) + list(np.argwhere(lost)):
-                shown = beyond[:, layer, head]
-                last = int(np.flatnonzero(shown)[-1])
+                values, shown = scores[:, layer, head], beyond[:, layer, head]
+                at = _most(values, shown)
                 found.append(
                     Emergence(
-                        "head",
-                        kind,
-                        *times(shown),
-                        int(layer),
-                        int(head),
-                        float(scores[last, layer, head]),
-                        float(level[last]),
-                        n,
+                        "head", kind, *times(shown, values), int(layer), int(head),
+                        float(values[at]), float(level[at]), n,
                     )
-                )
+                )  # fmt: skip
         return found
 
     def _concepts(self) -> list[Emergence]:
@@ -182,20 +178,14 @@ class Training(Result):
             shown: np.ndarray = np.any(separated, axis=1)
             if not shown.any():
                 continue
-            last = int(np.flatnonzero(shown)[-1])
-            layer = int(self.auc[last, number].argmax())
+            values = self.auc[:, number].max(axis=1)
+            at = _most(values, shown)
             found.append(
                 Emergence(
-                    "concept",
-                    name,
-                    *times(shown),
-                    layer,
-                    NEVER,
-                    float(self.auc[last, number, layer]),
-                    self.concept_level(number),
-                    int(separated[-1].sum()),
+                    "concept", name, *times(shown, values), int(self.auc[at, number].argmax()),
+                    NEVER, float(values[at]), self.concept_level(number), int(separated[-1].sum()),
                 )
-            )
+            )  # fmt: skip
         return found
 
     def to_frame(self) -> "pd.DataFrame":
@@ -219,11 +209,17 @@ class Training(Result):
         return pd.DataFrame(columns)
 
 
-def times(shown: np.ndarray) -> tuple[int, int, int]:
+def _most(values: np.ndarray, shown: np.ndarray) -> int:
+    """The last row where it is shown there, else the row that shows it most."""
+    return len(shown) - 1 if shown[-1] else int(np.where(shown, values, -np.inf).argmax())
+
+
+def times(shown: np.ndarray, values: np.ndarray) -> tuple[int, int, int]:
     """(first, since, lost) of something that rows [row] show or do not; it is shown somewhere."""
     rows = np.flatnonzero(shown)
     last = int(rows[-1])
     if last < len(shown) - 1:
-        return int(rows[0]), NEVER, last + 1
+        fell = values.max() > values[-1] + RISE
+        return int(rows[0]), NEVER, last + 1 if fell else NEVER
     gaps = np.flatnonzero(~shown)
     return int(rows[0]), int(gaps[-1]) + 1 if len(gaps) else 0, NEVER

@@ -16,8 +16,8 @@ from pages.shared.notices import code, shown_text, small
 MOST = 24
 
 
-def draw(found: Training, row: int) -> None:
-    """What emerged when, in the order of its coming, and the comparison of two checkpoints."""
+def draw(found: Training) -> None:
+    """What emerged when, in the order of its coming."""
     with st.container(border=True, key="emerged"):
         st.html(small("What came when", strong=True))
         rows = found.emergences()
@@ -27,6 +27,10 @@ def draw(found: Training, row: int) -> None:
             _line(found, one)
         if len(rows) > MOST:
             st.html(small(f"{len(rows) - MOST} more are in the table of the export.", quiet=True))
+
+
+def button(found: Training, row: int) -> None:
+    """The way to two checkpoints side by side: the chosen one and the last."""
     if model(found, row) is not None and row < found.n_rows - 1:
         st.button(
             f"Compare {shown_text(drawing.at(found, row), 40)} with the last",
@@ -73,11 +77,16 @@ def _words(found: Training, one: Emergence) -> str:
         name = code(one.name, 40)
         where = "at the embedding" if one.layer == 0 else f"best behind layer {one.layer - 1}"
         end = ""
+    if one.since == one.lost == NEVER:
+        return (
+            f"**Wavers:** {name}, {where}, from {_at(found, one.first)}, then about as high as its "
+            f"control; at most {beside}."
+        )
     if one.since == NEVER:
         gone = drawing.at(found, one.lost)
         return (
             f"**Forgotten:** {name}, {where}, from {_at(found, one.first)}, gone at "
-            f"{shown_text(gone, 40)}; before {beside}."
+            f"{shown_text(gone, 40)}; at most {beside}."
         )
     again = f", first seen at {_at(found, one.first)}" if one.first < one.since else ""
     return f"**{_at(found, one.since)}:** {name}, {where}, in the end {beside}{again}{end}."

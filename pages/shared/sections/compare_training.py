@@ -41,7 +41,7 @@ CURVES = (
 HEADS = (
     "Every head at the checkpoint of the slider, beside its control on the same scale: the larger "
     "of random keys and of tokens in random order. Effect: what the task's answer loses without "
-    "the head, the circuit ringed, on one scale for all checkpoints. Click a head to select it."
+    "the head, a dot for those of its circuit, on one scale for all checkpoints. Click a head to select it."
 )
 WAYS = {
     "concepts": Way(
@@ -157,33 +157,35 @@ def _settings(given: tuple[str, ...]) -> None:
 
 def _draw(found: Training, request: Request) -> None:
     row = _moment(found)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        kinds = {kind: kind.replace("_", " ") for kind in found.kinds}
-        kinds |= {drawing.EFFECT: "effect"} if found.n_cases else {}
-        if kinds:
+    kinds = {kind: kind.replace("_", " ") for kind in found.kinds}
+    kinds |= {drawing.EFFECT: "effect on the task"} if found.n_cases else {}
+    if kinds:
+        with st.container(horizontal=True, vertical_alignment="center"):
             kind = state.chosen(
                 st.segmented_control, "Heads by", list(kinds), name="came",
                 format_func=kinds.__getitem__, label_visibility="collapsed",
             )  # fmt: skip
+            compare_emerged.button(found, row)
+        left, right = st.columns(2, gap="medium")
+        with left:
             _panel(
                 found, request, "heads", "Every head at this checkpoint", HEADS, row=row,
                 kind=kind, on_pick=lambda cell: state.select(layer=cell[0], head=cell[1]),
                 picked=_picked(found),
             )  # fmt: skip
             compare_emerged.head_doors(found, row)
-    with right:
-        view, help_ = ways.chosen(WAYS, name="grew")
-        if found.kinds:
-            _panel(found, request, "curves", "Heads over training", CURVES, row=row)
-    chosen: dict[str, Any] = {"row": row} if view in ("neurons", "loss") else {}
+        with right:
+            if found.kinds:
+                _panel(found, request, "curves", "Heads over training", CURVES, row=row)
     left, right = st.columns(2, gap="medium")
     with left:
+        view, help_ = ways.chosen(WAYS, name="grew")
+        chosen: dict[str, Any] = {"row": row} if view in ("neurons", "loss") else {}
         if view == "concepts" and found.concepts:
             chosen |= _concept(found)
         _panel(found, request, view, WAYS[view].name.capitalize(), help_, **chosen)
     with right:
-        compare_emerged.draw(found, row)
+        compare_emerged.draw(found)
 
 
 def _moment(found: Training) -> int:
@@ -227,9 +229,10 @@ def _panel(
     if view == "overlap" and not found.n_cases:
         st.html(small(found.reason("circuit"), quiet=True))
         return
+    about = "overlap" if chosen.get("kind") == drawing.EFFECT else view
     panel(
         found, drawn(drawing.figure, found, view=view, **chosen), key=f"{KEY}_{view}", title=title,
-        help=help_, caption=drawing.caption(found, view), python=as_code(request), picked=picked,
+        help=help_, caption=drawing.caption(found, about), python=as_code(request), picked=picked,
         on_pick=on_pick, grid=view in ("heads", "concepts", "overlap"), job=asked().job(KEY),
         shows=drawing.says(found, view=view, **chosen),
     )  # fmt: skip
