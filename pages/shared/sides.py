@@ -164,7 +164,8 @@ def key(name: str) -> str:
     """A key of a panel or an element, its own in every column."""
     side = here()
     ending = f"_on_{side.letter}"
-    return name if not side.number or name.endswith(ending) else name + ending
+    own = name.endswith(ending) or f"{ending}_" in name  # as in the chart of a panel
+    return name if own or not side.number else name + ending
 
 
 @contextmanager

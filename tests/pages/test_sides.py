@@ -1,5 +1,7 @@
 """Columns for several models: selections translate both ways, keys differ, scales agree."""
 
+from dataclasses import replace
+
 import plotly.graph_objects as go
 import pytest
 import streamlit as st
@@ -64,10 +66,40 @@ def test_keys_differ_by_column_and_callbacks_keep_theirs():
     with sides.drawn_for(side):
         assert sides.key("lens") == "lens_on_B"
         assert sides.key(sides.key("lens")) == "lens_on_B"
+        assert sides.key(f"{sides.key('lens')}_chart") == "lens_on_B_chart"
         later = sides.bound(where)
         assert not sides.first()
     assert where() == "A"
     assert later() == "B"
+
+
+def test_a_unit_chosen_here_selects_its_partner_in_a_and_one_without_selects_nothing():
+    side = Side(1, 2, (A, B), layers=(6, 11), partners={"head": (9, 4)},
+                back={"head": {(3, 2): (1, 0), (9, 4): (5, 2)}})  # fmt: skip
+    seen = side.seen(WORK)
+    assert (seen.selection.layer, seen.selection.head) == (9, 4)
+
+    def chosen(layer: int, head: int, *given: str) -> tuple[Workspace, object]:
+        new = replace(seen, selection=replace(seen.selection, layer=layer, head=head))
+        return side.told(WORK, new, given), side.stray(WORK, new, given)
+
+    told, lost = chosen(3, 2)
+    assert (told.selection.layer, told.selection.head, lost) == (1, 0, None)
+    told, lost = chosen(8, 8)
+    assert (told.selection.layer, told.selection.head) == (5, 2)
+    assert lost == ("head", (8, 8))
+    told, lost = chosen(3, 4, "layer", "head")  # the number is as it was, the head is not
+    assert (told.selection.layer, told.selection.head) == (5, 2)
+    assert lost == ("head", (3, 4))
+
+
+def test_the_feature_of_another_dictionary_leaves_the_layer_alone():
+    side = Side(1, 2, (A, B), partners={"feature": (0, 33)}, back={"feature": {(0, 8): (0, 5)}})
+    work = replace(WORK, selection=replace(WORK.selection, feature=4))
+    seen = side.seen(work)
+    assert (seen.selection.feature, seen.selection.layer) == (33, 5)
+    told = side.told(work, replace(seen, selection=replace(seen.selection, feature=8)))
+    assert (told.selection.feature, told.selection.layer) == (5, 5)
 
 
 @pytest.fixture
@@ -92,6 +124,28 @@ def test_heat_maps_of_all_columns_have_one_scale(session, monkeypatch):
         scales.settle()
     assert again == [1]  # the second run knew both
     assert [(fig.data[0].zmin, fig.data[0].zmax) for fig in drawn] == [(-5.0, 4.0)] * 2
+
+
+def test_axes_of_all_columns_have_one_scale_and_words_keep_theirs(session, monkeypatch):
+    monkeypatch.setattr("pages.shared.state.rerun", lambda: None)
+
+    def both(most: float) -> go.Figure:
+        dots = go.Scatter(x=[0.0, most], y=[0.2, 0.4])
+        bars = go.Bar(x=["he", "she"], y=[most, 1.0], xaxis="x2", yaxis="y2")
+        fixed = {"range": [0, 1]}
+        return go.Figure([dots, bars], {"yaxis": fixed, "xaxis2": {"title": {"text": "token"}}})
+
+    for _ in range(2):
+        drawn = []
+        for number, most in ((0, 4.0), (1, -8.0)):
+            with sides.drawn_for(Side(number, 2, (A, B))):
+                fig = scales.shared(both(most), sides.key("effect"))
+                drawn.append(fig.layout.to_plotly_json())
+    one, other = drawn
+    assert one["xaxis"]["range"] == other["xaxis"]["range"] == pytest.approx([-8.6, 4.6])
+    assert one["yaxis2"]["range"] == other["yaxis2"]["range"] == pytest.approx([-8.6, 4.6])
+    assert one["yaxis"]["range"] == [0, 1]
+    assert "range" not in one["xaxis2"]
 
 
 def test_one_model_keeps_its_figure(session):
