@@ -100,7 +100,7 @@ def draw(model: ModelRef, kinds: tuple[str, ...] = ANY, *, read: bool = True) ->
         state.field(
             st.selectbox, "Concepts", [*names, *([OWN] if fits else [])],
             key=f"concepts_{'_'.join(kinds)}", value=value,
-            then=partial(state.choose, "concepts"), format_func=_words, help=HELP, width=340,
+            then=partial(state.choose, "concepts"), format_func=partial(_words, own.name if own else ""), help=HELP, width=340,
         )  # fmt: skip
         if read:
             _reading()
@@ -168,10 +168,10 @@ def _first(model: ModelRef, kinds: tuple[str, ...], names: list[str]) -> str:
     return wanted if wanted in names else names[0]
 
 
-def _words(name: str) -> str:
+def _words(own: str, name: str) -> str:
+    """A set in the list; `own` is the name of the visitor's."""
     if name == OWN:
-        own = state.workspace().own_set
-        return f"{own.name if own else 'own words'} (yours)"
+        return f"{own} (yours)"
     entry = concept_sets.built_in().get(name)
     return f"{name} ({entry.n_items:,})" if entry else f"{name} (saved)"
 
