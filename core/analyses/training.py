@@ -71,6 +71,9 @@ def training(
     Single checkpoints are kept on disk: a run that was stopped goes on behind them.
     """
     _refuse(n_sequences, n_cases, shuffles, k)
+    size = k or max(2, round(SHARE * _n_heads(loaded)))
+    if size >= _n_heads(loaded):
+        raise Error(f"k={size} is no choice among the {_n_heads(loaded)} heads of {loaded.name}")
     refs = others.refs(loaded.folder, checkpoints, loaded.ref)
     asked, notes = _asked(loaded, concepts, corpus, task, n_sequences, n_cases, to, shuffles, seed)
     fresh, why = untrained(loaded, seed) if fresh_too else (None, "")
@@ -86,9 +89,6 @@ def training(
     if sum(stage.ref is not None for stage, _ in rows) < 2:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out)
         raise Error(f"no checkpoint of {loaded.name} could be read. {reasons}")
-    size = k or max(2, round(SHARE * _n_heads(loaded)))
-    if size >= _n_heads(loaded):
-        raise Error(f"k={size} is no choice among the {_n_heads(loaded)} heads of {loaded.name}")
     return _result(loaded, asked, rows, (*notes, *left_out), size)
 
 

@@ -56,7 +56,10 @@ def figure(
 
 
 def _kind(result: Training, kind: str) -> str:
-    return kind or (result.kinds[0] if result.kinds else EFFECT)
+    found = kind or (result.kinds[0] if result.kinds else EFFECT)
+    if found not in (*result.kinds, EFFECT):
+        raise Error(f"heads can show {', '.join((*result.kinds, EFFECT))}, not {kind[:20]!r}")
+    return found
 
 
 def says(

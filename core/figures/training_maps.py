@@ -21,8 +21,6 @@ def heads(result: Training, look: Look, title: str, row: int, kind: str) -> go.F
     """Every head at one checkpoint."""
     if kind == EFFECT:
         return _effect(result, look, title, row)
-    if kind not in result.kinds:
-        raise Error(f"heads can show {', '.join((*result.kinds, EFFECT))}, not {kind[:20]!r}")
     nulls = [result.control[kind][row]]
     nulls += [] if kind in result.by_place else [result.shuffled[kind][row]]
     score = head_atlas.Score(
@@ -33,7 +31,7 @@ def heads(result: Training, look: Look, title: str, row: int, kind: str) -> go.F
 
 
 def _effect(result: Training, look: Look, title: str, row: int) -> go.Figure:
-    """What ablating each head costs the task; heads of the circuit have a dot. One scale for all rows."""
+    """What ablating each head costs the task, on one scale for all rows; a dot: in the circuit."""
     values = result.effect[row]
     heads = values.shape[1]
 

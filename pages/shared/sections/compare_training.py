@@ -41,7 +41,8 @@ CURVES = (
 HEADS = (
     "Every head at the checkpoint of the slider, beside its control on the same scale: the larger "
     "of random keys and of tokens in random order. Effect: what the task's answer loses without "
-    "the head, a dot for those of its circuit, on one scale for all checkpoints. Click a head to select it."
+    "the head, a dot for those of its circuit, on one scale for all checkpoints. Click a head to "
+    "select it."
 )
 WAYS = {
     "concepts": Way(
