@@ -116,7 +116,6 @@ CHOICES: dict[str, str] = {
     "comparing": "summary",  # which question is asked about two models
     "against_model": "",  # the model that A is compared with, of two; "": the first
     "compared_on": "",  # the texts they are compared on; "": sentences of many kinds
-    "own_texts": "",  # texts of the visitor's own for that, one a line
     "unit": "neuron",  # whose counterparts are looked for
     "matched": "activation",  # by what
     "stages": "",  # checkpoints by folder or "@" and revision, by commas; "": those of the model

@@ -100,7 +100,8 @@ def draw(model: ModelRef, kinds: tuple[str, ...] = ANY, *, read: bool = True) ->
         state.field(
             st.selectbox, "Concepts", [*names, *([OWN] if fits else [])],
             key=f"concepts_{'_'.join(kinds)}", value=value,
-            then=partial(state.choose, "concepts"), format_func=partial(_words, own.name if own else ""), help=HELP, width=340,
+            then=partial(state.choose, "concepts"), help=HELP, width=340,
+            format_func=partial(_words, own.name if own else ""),
         )  # fmt: skip
         if read:
             _reading()

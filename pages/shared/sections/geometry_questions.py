@@ -26,8 +26,9 @@ from pages.shared.sections import (
     geometry_trajectories,
     geometry_words,
 )
-from pages.shared.sections.beside import EACH, over_models
+from pages.shared.sections.beside import over_models
 from pages.shared.sections.concept_set import Chosen
+from pages.shared.sections.counterpart import EACH
 from pages.shared.sections.view import Patience
 
 MORE = "more"

@@ -8,8 +8,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.results.base import Result
+from core.spec.errors import Error
 from core.spec.request import Request
 from pages.shared import state
+from pages.shared.notices import sentence
 from pages.shared.panels import answer, panel
 from pages.shared.sections.drawn import drawn
 from pages.shared.sections.view import as_code
@@ -40,9 +42,14 @@ def one_figure(
     found = answer(request, key=key, grace=grace, height=height, bulk=bulk)
     if found is None:
         return None
+    try:
+        picture = drawn(figure or drawing.figure, found, **chosen)
+    except Error as fault:  # this answer has nothing to show this way, and says why
+        sentence(str(fault), "info")
+        return found
     panel(
         found,
-        drawn(figure or drawing.figure, found, **chosen),
+        picture,
         key=key,
         title=title,
         help=help,
