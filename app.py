@@ -26,6 +26,9 @@ WHAT = (
     "clamp a neuron, and read the changed text beside the unchanged one and a random control."
 )
 CONCEPT = Workspace(prompt="The dog is big. The mouse is very")
+CIRCLE = Workspace().with_choice("geometry", "circle")
+TUNED = Workspace(models=(ModelRef("embedded"), ModelRef("embedded-tuned")))
+TRAINED = Workspace(models=(ModelRef("embedded-small"),)).with_choice("comparing", "training")
 WEEK = Workspace().with_choice("find", "concept:day").with_choice("by", "fires")
 
 
@@ -57,9 +60,11 @@ def doors() -> None:
     with st.container(border=True):
         st.markdown("**Look at a concept**")
         st.caption(
-            "Which neurons speak of it, from which layer on it can be read, which direction "
-            "separates it and what pushing it does, or where the next word of a sentence forms."
+            "Where it lies, which neurons speak of it, from which layer on it can be read, which "
+            "direction separates it and what pushing it does."
         )
+        _door("geometry", "Kinds of things on a map, layer by layer")
+        _door("geometry", "The days of the week on a circle", CIRCLE)
         _door("neurons", "Neurons of the days of the week", WEEK)
         _door("depth", "From which layer on it can be read")
         _door("directions", "A direction, tested and pushed")
@@ -73,6 +78,11 @@ def doors() -> None:
         _door("heads", "All heads: what they look at, what they cause")
         _door("neurons", "All neurons: what they read and write")
         _door("features", "All features: what they respond to")
+    with st.container(border=True):
+        st.markdown("**Compare models**")
+        st.caption("A base and its fine-tune, small and large, two families, two checkpoints.")
+        _door("compare", "What a fine-tune changed", TUNED)
+        _door("compare", "A model over its training", TRAINED)
     with st.container(border=True):
         st.markdown("**Load my model**")
         st.caption("A folder or a hub id with safetensors weights; it is checked before use.")
