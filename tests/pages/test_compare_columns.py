@@ -11,6 +11,7 @@ from core.spec.interventions import Ablate, Add, Clamp
 from core.spec.request import ModelRef
 from core.spec.site import site
 from core.spec.workspace import Selection, TrayItem, Workspace
+from pages.shared.sections import feature_ways, head_more, neuron_more
 from tests import tiny
 from tests.pages import fake
 from tests.pages.fake import field, notes, query, texts, work
@@ -213,3 +214,29 @@ def test_a_model_that_cannot_be_loaded_leaves_the_other_its_column(page: str) ->
     assert "there is no folder" in said
     assert at.get("plotly_chart") or at.get("bidi_component")
     assert "eido-model-A" in said
+
+
+# --- every question of every page, twice on one page ------------------------------------------
+
+ASKED = [
+    *(("heads", "looked", name) for name in head_more.LOOKED),
+    *(("neurons", "about", name) for name in neuron_more.ABOUT),
+    *(("features", "features", name) for name in feature_ways.WAYS),
+    *(("features", "asks", name) for name in feature_ways.ASKS),
+    *(("directions", "further", name) for name in ("made", "guide", "remove", "erase", "files")),
+    *(("steer", "panel", name) for name in ("neuron", "head")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "choice", "name"), ASKED)
+def test_every_question_can_be_asked_of_two_models_at_once(
+    page: str, choice: str, name: str, week: str
+) -> None:
+    given = {choice: name, "corpus": week, "method": "difference"}
+    at = opened(page, SMALL, SMALL, at=Selection(1, 2, 1, 3, 7), **given)
+    at = fake.settled(at, PATIENCE)
+    for button in [one for one in at.button if one.key and one.key.endswith("_begin")][:1]:
+        button.click()
+        at = fake.settled(at, PATIENCE)
+    assert "The same model stands in two columns" in sound(at)

@@ -74,7 +74,7 @@ def test_two_models_are_compared_and_the_changed_neurons_listed():
         "neurons", query(Workspace(two).with_choice("about", "models")), seconds=PATIENCE
     )
     assert faults(at) == []
-    assert charts(at) == {"neuron_map", "match"}
+    assert charts(at) == {"neuron_map", "neuron_map_on_B", "differ_neuron_map_B", "match"}
     chosen = table(at, "match_table")["neuron"][2]
     assert card(click_row(at, "match_table", 2)) == chosen
 

@@ -189,7 +189,7 @@ def heading() -> None:
     words = html.escape(f"{one.letter} · {pickers.short(model)}{size}", quote=True)
     st.html(f'<div class="eido-model eido-model-{one.letter}">{words}</div>')
     for note in one.notes:
-        st.html(small(note, quiet=True))
+        st.html(f'<div class="eido-quiet" role="status">{html.escape(note, quote=True)}</div>')
 
 
 def _tag(one: Side) -> None:
