@@ -40,7 +40,7 @@ def mod_ten(
     except Error as fault:
         return _nothing(str(fault))
     kept = [at for at, item in enumerate(one.items) if FROM <= int(item) <= TO]
-    digits = np.array([int(one.items[at]) % 10 for at in kept])
+    digits = np.array([int(one.items[at]) % 10 for at in kept], dtype=np.int64)
     if np.bincount(digits, minlength=10).min() < LEAST:
         return _nothing(
             f"{len(kept)} of the numbers from {FROM} to {TO} are single tokens of {loaded.name}; "
