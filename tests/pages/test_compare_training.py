@@ -86,6 +86,8 @@ def test_what_came_when_is_said_with_its_control_and_a_door(engine: FakeEngine) 
     assert "embedded: plural" not in said.split("What came when")[1]
     doors = [one for one in links(at) if "head=2" in one and "layer=1" in one]
     assert any("step-" in one and f"model_b={SMALL}" in one for one in doors)
+    assert any("depths=training" in one for one in links(at))
+    assert any("drawn=born" in one for one in links(at))
 
 
 def test_the_slider_chooses_the_checkpoint_of_the_map(engine: FakeEngine) -> None:

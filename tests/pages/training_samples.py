@@ -12,6 +12,7 @@ def training(model: str, refs: tuple[str, ...], concept: str = "gender") -> Trai
     """Fresh weights, the checkpoints of these names, and the model at the end."""
     n, layers, heads = len(refs) + 2, 3, 4
     rng = np.random.default_rng(0)
+    quiet = {kind: np.full((n, layers, heads), 0.03) for kind in KINDS}
     scores = {kind: 0.02 + 0.01 * rng.random((n, layers, heads)) for kind in KINDS}
     scores["previous_token"][3:, 1, 2] = 0.9
     scores["induction"][2:4, 2, 0] = 0.6
@@ -26,8 +27,7 @@ def training(model: str, refs: tuple[str, ...], concept: str = "gender") -> Trai
         refs=("", *refs, model),
         revisions=("",) * n,
         fresh=True,
-        left_out=(),
-        why_not=(),
+        left_out=(), why_not=(),
         kinds=KINDS,
         by_place=("previous_token",),
         concepts=(concept, "embedded: plural"),
@@ -37,9 +37,7 @@ def training(model: str, refs: tuple[str, ...], concept: str = "gender") -> Trai
         n_tokens=(2_000, 1_500),
         n_sequences=16,
         n_queries=(1_600, 800, 800),
-        task="repeated_tokens",
-        n_cases=4,
-        to="mean",
+        task="repeated_tokens", n_cases=4, to="mean",
         n_neurons=50,
         d_mlp=50,
         seed=0,
@@ -48,8 +46,8 @@ def training(model: str, refs: tuple[str, ...], concept: str = "gender") -> Trai
         loss=np.linspace(8, 2, 2 * n).reshape(n, 2),
         copy_loss=np.linspace(8, 1, 2 * n).reshape(n, 2),
         scores=scores,
-        control={kind: np.full((n, layers, heads), 0.03) for kind in KINDS},
-        shuffled={kind: np.full((n, layers, heads), 0.03) for kind in KINDS},
+        control=quiet,
+        shuffled=quiet,
         auc=auc,
         control_auc=0.5 + 0.1 * rng.random((n, 2, 20, layers + 1)),
         answered=np.linspace(-8, -1, n),
@@ -59,4 +57,4 @@ def training(model: str, refs: tuple[str, ...], concept: str = "gender") -> Trai
         kept_last=rng.random((n, layers)),
         cosine_next=rng.random((n, layers)),
         control_cosine_next=rng.random((n, layers)),
-    )
+    )  # fmt: skip

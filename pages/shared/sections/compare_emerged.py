@@ -26,7 +26,24 @@ def draw(found: Training) -> None:
         for one in rows[:MOST]:
             _line(found, one)
         if len(rows) > MOST:
-            st.html(small(f"{len(rows) - MOST} more are in the table of the export.", quiet=True))
+            words = f"{len(rows) - MOST} more; in a notebook result.emergences() lists them all."
+            st.html(small(words, quiet=True))
+        _further(found)
+
+
+def _further(found: Training) -> None:
+    """Doors to what else is asked of every checkpoint elsewhere, to the whole model."""
+    last = model(found, found.n_rows - 1)
+    if last is None:
+        return
+    work = replace(state.workspace(), models=(last,))
+    born = work.with_choice("features", "concept").with_choice("drawn", "born")
+    with st.container(horizontal=True, gap="small"):
+        for page, words, there in (
+            ("depth", "Probes in every checkpoint", work.with_choice("depths", "training")),
+            ("features", "Neurons for a concept in every checkpoint", born),
+        ):
+            st.page_link(f"pages/{page}.py", label=words, query_params=to_query(there))
 
 
 def button(found: Training, row: int) -> None:
