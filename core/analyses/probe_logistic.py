@@ -15,7 +15,7 @@ from torch import Tensor
 
 MEMORY = 6
 FEW = 0.1
-NEWTON = 2  # steps of the search along a way
+NEWTON = 1  # steps of the search along a way
 MOST = 200  # steps; some ten are usual
 # Predicted gain, as a share of what is minimised, below which a column is done. Of few items a
 # single one is a large share of an accuracy, so they are fitted the more closely.
