@@ -1,6 +1,6 @@
 """The same colours and axes in every column: a value looks alike in all models compared.
 
-Ends are those of the colours of heat maps, and of axes that leave their range to the data.
+Ends are those of the colours of heat maps, and of axes of numbers; those of names are left.
 
 A column is drawn before the next one's values are known, so the ends of every scale are kept from
 run to run, and a run in which they grew is followed by one more, which answers from memory.
@@ -82,15 +82,22 @@ def _axes(fig: go.Figure) -> list[str]:
 def _extent(fig: go.Figure, axis: str) -> End:
     """Least and largest number on the axis; NaN where it is not one of plain numbers."""
     own = fig.layout.to_plotly_json().get(f"{axis[0]}axis{axis[1:]}", {})
-    if "range" in own or own.get("type", "linear") != "linear" or "autorange" in own:
+    if own.get("type", "linear") != "linear" or {"autorange", "ticktext"} & set(own):
         return OWN
+    if "range" in own:
+        low, high = own["range"]
+        return (float(low), float(high)) if low < high else OWN
     if fig.layout.barmode in ("stack", "relative"):
         return OWN
     values: list[np.ndarray] = [np.zeros(int(own.get("rangemode") == "tozero"))]
     for trace in fig.data:
         if (getattr(trace, f"{axis[0]}axis", None) or axis[0]) != axis:
             continue
-        if trace.type not in LINES or trace[f"error_{axis[0]}"].array is not None:
+        if (
+            trace.type not in LINES
+            or trace[f"error_{axis[0]}"].array is not None
+            or (trace.type == "scatter" and trace.stackgroup)
+        ):
             return OWN  # the figure alone knows the room it needs
         given = np.asarray(trace[axis[0]])
         if given.dtype.kind not in "iufb":
@@ -122,7 +129,9 @@ def _with_ends(fig: go.Figure, ends: Ends) -> go.Figure:
             trace.zmin, trace.zmax = next(place)
     for axis, (low, high) in zip(_axes(fig), place, strict=True):
         if np.isfinite(low) and np.isfinite(high):
-            room = ROOM * (high - low) or 1.0
+            name = f"{axis[0]}axis{axis[1:]}"
+            said = "range" in fig.layout.to_plotly_json().get(name, {})
+            room = 0.0 if said else ROOM * (high - low) or 1.0
             around = [low - room if low else 0.0, high + room if high else 0.0]
-            made.update_layout({f"{axis[0]}axis{axis[1:]}": {"range": around}})
+            made.update_layout({name: {"range": around}})
     return made

@@ -64,7 +64,7 @@ def test_two_checkpoints_have_the_same_heads_beside_each_other_and_their_differe
     assert cards(at) == ["L2.head[1]"] * 2
     assert {"head_map", "head_map_chart_on_B"} <= charts(at)
     assert "What heads look at: B embedded-small step-006000 minus A" in said
-    assert "corresponds" not in said
+    assert "likeness 0." not in said
     assert len(at.dataframe) == 2
     for once in ("choice_heads", "choice_looked", "choice_scored"):
         field(at, once)  # exactly one widget
@@ -185,7 +185,7 @@ def test_the_feature_of_one_dictionary_has_its_counterpart_in_the_same_of_anothe
     at = opened("features", SMALL, SMALL, at=Selection(feature=7), asks="writes")
     said = sound(at)
     assert said.count("feature[topk-L2:7]</b>") >= 2
-    assert "corresponds" not in said  # one dictionary: the number is enough
+    assert "likeness 0." not in said  # one dictionary: the number is enough
 
 
 def test_the_direction_of_a_concept_stands_beside_that_of_the_other_model() -> None:
@@ -199,12 +199,19 @@ def test_the_direction_of_a_concept_stands_beside_that_of_the_other_model() -> N
 # --- other kinds, and what cannot be loaded ---------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["heads", "neurons", "steer"])
-def test_an_encoder_beside_a_decoder_shows_what_it_has(page: str, tmp_path: Path) -> None:
-    other = str(tiny.make("bert", tmp_path / "bert"))
-    said = sound(opened(page, SMALL, other, prompt="the cat sat on the mat"))
+@pytest.mark.parametrize("kind", ["bert", "t5"])
+@pytest.mark.parametrize("page", ["heads", "neurons", "steer", "features", "directions"])
+def test_another_kind_of_model_beside_a_decoder_shows_what_it_has(
+    page: str, kind: str, tmp_path: Path
+) -> None:
+    other = str(tiny.make(kind, tmp_path / kind))
+    chosen = Selection(layer=1, head=1, neuron=3)
+    at = opened(page, SMALL, other, prompt="the cat sat on the mat", at=chosen)
+    said = sound(at)
     assert "eido-model-B" in said
-    assert "embedded-small" in said
+    if page in ("heads", "neurons"):
+        assert {name.removesuffix("_on_B") for name in charts(at) if name.endswith("_on_B")}
+        assert re.search(r"likeness 0|cannot be matched", said)
 
 
 @pytest.mark.parametrize("page", ["heads", "neurons", "features", "directions", "steer"])
