@@ -55,13 +55,19 @@ def test_a_text_that_cannot_be_read_is_at_most_one_sentence(prompt):
 
 
 def test_a_site_no_check_of_the_page_knows_is_a_sentence_and_switching_it_off_heals():
-    at = opened("The cat", TrayItem(Clamp(site("L1.resid_post.feature[none:3]"), 1.0)))
+    at = opened("The cat", TrayItem(Clamp(site("L1.gate[3]"), 1.0)))  # this model has no gate
     assert len(notes(at)) == 1
     assert "Something went wrong" not in notes(at)[0]
     at.button(key="tray_off").click()
     settled(at)
     assert notes(at) == []
     assert len(at.get("plotly_chart")) == 3
+
+
+def test_a_feature_of_a_dictionary_the_model_has_not_is_left_out_and_said_so():
+    at = opened("The cat", TrayItem(Clamp(site("L1.resid_post.feature[none:3]"), 1.0)))
+    assert notes(at) == []
+    assert "Left out. L1.resid_post.feature[none:3]: the model has no dictionary" in texts(at)
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "no such name", "../..", "x" * 500])
