@@ -11,6 +11,7 @@ import torch
 from core import api
 from core.analyses.core_neurons import jaccard, strongest, top_set
 from core.analyses.neuron_sets import batches, random_like, text_losses
+from core.analyses.runs import Silent
 from core.analyses.shared_neurons import corrected_jaccard, overlaps
 from core.models.loaded import Loaded
 from core.spec.claims import kinds_of_text
@@ -81,7 +82,7 @@ def test_losses_with_a_set_silent_are_those_of_ablating_its_neurons(stories: Loa
     texts = ["Once upon a time there was a dog.", "Tom was sad."]
     chosen = torch.zeros(stories.n_layers, stories.d_mlp, dtype=torch.bool)
     chosen[1, [3, 50]] = chosen[4, 5] = True
-    found = text_losses(stories, api.Silent(), batches(stories, texts), chosen)
+    found = text_losses(stories, Silent(), batches(stories, texts), chosen)
     changes = [api.Ablate(f"L{layer}.neuron[{unit}]") for layer, unit in chosen.nonzero().tolist()]
     for text, loss in zip(texts, found, strict=True):
         log_p = torch.log_softmax(torch.tensor(api.logits(stories, text, changes)), -1)

@@ -85,7 +85,7 @@ def test_blocks_do_not_tear_groups() -> None:
 
 def test_a_clear_signal_takes_few_texts_and_a_faint_one_many() -> None:
     strong = effort.by_size(*planted(3.0), 1.0, check)
-    assert strong["size_auc"][0] > 0.8
+    assert strong["size_auc"][0] > 0.75
     faint = effort.by_size(*planted(0.8), 1.0, check)
     assert faint["size_auc"][0] < faint["size_auc"][-1] - 0.1
     assert 0.35 < faint["control_size_auc"].mean() < 0.65
