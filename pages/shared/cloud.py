@@ -16,7 +16,7 @@ import streamlit as st
 from pages.shared import sides
 
 _JS = r"""
-const GLIDE = 420, PAUSE = 650;                   // milliseconds
+const GLIDE = 420, PAUSE = 650, REST = 150;       // milliseconds
 export default function (component) {
   const { data, setTriggerValue, parentElement } = component;
   parentElement.eidoscopeStop?.();
@@ -27,7 +27,15 @@ export default function (component) {
   const { layers, points, items, dims } = data;
   const axes = ["x", "y", "z"].slice(0, dims);
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  let gd = null, shown = data.layer, target = data.layer, frame = 0, playing = 0, own = null;
+  // The page answers a move while the next one is being made: its echo must not take the slider
+  // back. Only a layer that was never told from here, or other points, come from elsewhere.
+  const memory = (parentElement.eidoscopeCloud ??= { told: new Set() });
+  const echo = memory.places === data.places
+    && (memory.told.has(data.layer) || memory.seen === data.layer);
+  if (!echo) { memory.target = data.layer; memory.told.clear(); }
+  Object.assign(memory, { places: data.places, seen: data.layer });
+  let gd = null, shown = memory.target, target = memory.target, frame = 0, playing = 0, own = null;
+  let rest = 0;
 
   const value = (at, item, axis) => {
     const low = Math.floor(at), high = Math.min(layers - 1, low + 1), share = at - low;
@@ -51,7 +59,7 @@ export default function (component) {
   };
   const glide = (to) => {
     cancelAnimationFrame(frame);
-    target = to;
+    target = memory.target = to;
     slider.value = to;
     words();
     if (still || !gd) return put(to);
@@ -63,7 +71,10 @@ export default function (component) {
     };
     frame = requestAnimationFrame(step);
   };
-  const tell = () => setTriggerValue("layer", target);
+  const tell = () => {
+    clearTimeout(rest);
+    rest = setTimeout(() => { memory.told.add(target); setTriggerValue("layer", target); }, REST);
+  };
   const stop = () => {
     clearInterval(playing);
     playing = 0;

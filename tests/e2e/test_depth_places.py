@@ -63,7 +63,7 @@ def test_training_of_the_small_model_stands_beside_the_large_one(visit):
 def test_pairs_of_two_models_begin_together_and_own_ones_are_typed(visit):
     page = visit("/depth?depths=pairs&drew=gender&model_b=embedded-small")
     begin(page, "pairs")
-    wait_chart(page, "pairs_on_B_chart_on_B")
+    wait_chart(page, "pairs_on_B_chart")
     expect(element(page, "pairs_panel")).to_contain_text("prefers the right text in 100 %")
     page = visit("/depth?depths=pairs")
     page.get_by_role("button", name="Own pairs").click()
