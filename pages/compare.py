@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import pickers, state
+from pages.shared import pickers, state, tray
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import compare_counterparts as counterparts
@@ -25,6 +25,7 @@ ONE = {"training": ("Over training", compare_training.draw)}
 
 with page("compare") as work:
     patience = Patience(PATIENCE)
+    tray.set_aside()
     pair = compare_models.pair(work)
     offered = (QUESTIONS if pair else {}) | ONE
     name = state.chosen(

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import pickers, state
+from pages.shared import pickers, state, tray
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import (
@@ -58,6 +58,7 @@ def one(patience: Patience) -> None:
 
 with page("depth") as work:
     patience = Patience(PATIENCE)
+    tray.set_aside()
     model = work.models[0]
     loading = pickers.card_job(model)
     view = state.chosen(

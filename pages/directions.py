@@ -6,7 +6,7 @@ from core.results.direction import DirectionResult
 from core.spec.concept import Concept
 from core.spec.request import ModelRef
 from core.spec.workspace import Workspace
-from pages.shared import pickers, sides, state
+from pages.shared import pickers, sides, state, tray
 from pages.shared.frame import page
 from pages.shared.notices import sentence
 from pages.shared.sections import (
@@ -93,6 +93,7 @@ def several(work: Workspace, meant: Concept, patience: Patience) -> None:
 
 with page("directions") as work:
     patience = Patience(PATIENCE)
+    tray.set_aside()
     model = work.models[0]
     loading = pickers.card_job(model)
     meant = concept.draw()

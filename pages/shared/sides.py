@@ -52,6 +52,11 @@ class Side:
     def letter(self) -> str:
         return LETTERS[self.number]
 
+    @property
+    def again(self) -> bool:
+        """Does the same model stand in a column before this one?"""
+        return self.number > 0 and self.models[self.number] in self.models[: self.number]
+
     def layer(self, of_a: int) -> int:
         """The layer here that is as deep as A's."""
         a, own = self.layers

@@ -15,14 +15,18 @@ from core.spec.interventions import Add, Change, Clamp, Limit, Scale
 from core.spec.request import ModelRef, ask
 from core.spec.site import Site
 from core.spec.workspace import TrayItem, Workspace
-from pages.shared import state
+from pages.shared import sides, state
 from pages.shared.changes import KINDS, at_tokens, detail, kind, misfit, named, narrow, parse
 from pages.shared.held import held
-from pages.shared.notices import code
+from pages.shared.notices import code, sentence
 from pages.shared.pickers import card
 from pages.shared.popover import popover
 from pages.shared.where import where
 
+SET_ASIDE = (
+    "Clamps are on; what this page shows is about the models without them. Steer, Heads, Neurons "
+    "and Features show what they change."
+)
 REACH = 4.0  # the slider goes from -4 to +4 times the unit
 SMALLEST = 1e-6  # a site that never moves further than this has no scale of its own
 SHOWN_IN_BAR = 3
@@ -299,8 +303,19 @@ def _no_dictionary(place: Site, model: ModelRef) -> str:
 
 
 def active() -> tuple[Change, ...]:
-    """The changes that are switched on and that the model has a place for."""
+    """The changes that are switched on and that the model has a place for.
+
+    A model that stands in a second column stands there without them: clamped beside unclamped.
+    """
+    if sides.here().again:
+        return ()
     return tuple(change for change in state.workspace().active() if not _misfit(change))
+
+
+def set_aside() -> None:
+    """Say that the questions of this page are about the models without the clamps."""
+    if state.workspace().active():
+        sentence(SET_ASIDE, "info")
 
 
 def _add_form() -> None:

@@ -10,7 +10,7 @@ from core.results.shared_tokens import SharedTokens
 from core.spec.request import ModelRef, ask
 from core.spec.site import HEADS, NEURONS
 from core.spec.workspace import Workspace
-from pages.shared import pickers, scales, sides, state
+from pages.shared import pickers, scales, sides, state, tray
 from pages.shared.notices import sentence, small
 from pages.shared.panels import asked, drawn_again
 from pages.shared.sections import differing
@@ -52,7 +52,7 @@ def beside(
         if view := opened(work, patience):
             draw(view, patience)
         return
-    if said := same(work.models):
+    if said := same(work.models, clamped=bool(tray.active())):
         sentence(said, "info")
     views: dict[int, tuple[Side, View, Patience]] = {}
     for number, column in enumerate(st.columns(len(work.models), gap="medium")):
@@ -173,10 +173,15 @@ def _tokens(work: Workspace, number: int) -> tuple[int, ...]:
     return tuple(int(token) for token in found.here)
 
 
-def same(models: tuple[ModelRef, ...]) -> str:
-    """A sentence when one model stands in two slots."""
+def same(models: tuple[ModelRef, ...], *, clamped: bool = False) -> str:
+    """A sentence when one model stands in two slots: with the clamps and without, or twice."""
     if len(set(models)) == len(models):
         return ""
+    if clamped:
+        return (
+            "The same model stands in two columns: with the clamps in the first, without them in "
+            "the second."
+        )
     return "The same model stands in two columns: whatever differs between them is noise."
 
 

@@ -80,7 +80,7 @@ def _one(question: Asked, first: View, side: Side, view: View) -> None:
     except Error as fault:
         sentence(str(fault), "info")
         return
-    _panel(found, question, first, side)
+    _panel(found, question, first, side, view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _subtracted(answers: _Pair) -> Difference:
     return difference(answers.one, answers.other)
 
 
-def _panel(found: Difference, question: Asked, first: View, side: Side) -> None:
+def _panel(found: Difference, question: Asked, first: View, side: Side, view: View) -> None:
     key = f"differ_{question.key}_{side.letter}"
     measures = list(found.change)
     model = side.models[side.number]
@@ -120,7 +120,7 @@ def _panel(found: Difference, question: Asked, first: View, side: Side) -> None:
             drawn(drawing.figure, found, measure=measure), key=f"{key}_chart", label=title,
             on_pick=partial(_pick, found, measure), grid=bool(found.axis),
         )  # fmt: skip
-        foot(found, drawing.caption(found), key=key, python=_python(question, first, model))
+        foot(found, drawing.caption(found), key=key, python=_python(question, first, side, view))
 
 
 def _pick(found: Difference, measure: str, cell: Sequence[int]) -> None:
@@ -131,16 +131,14 @@ def _pick(found: Difference, measure: str, cell: Sequence[int]) -> None:
         state.select(**{"layer": layer, found.axis: int(places[layer, column])})
 
 
-def _python(question: Asked, first: View, model: object) -> str:
-    request = question.question(first)
-    assert request is not None  # it has been answered
-    lines = as_code(request).splitlines()[:-1]
-    again = lines[-1].replace("result = ", "", 1)
-    return "\n".join(
-        [
-            *lines[:-1],
-            f"first = {again}",
-            f"second = {again.replace(', m,', f', api.load({str(model)!r}),', 1)}",
-            "api.figure(api.difference(first, second))",
-        ]
-    )
+def _python(question: Asked, first: View, side: Side, view: View) -> str:
+    """Both questions one after the other, each with its own model and clamps."""
+    lines = []
+    for name, one, of in (("first", first, Side(0, side.of, side.models)), ("second", view, side)):
+        with sides.drawn_for(of):
+            request = question.question(one)
+        assert request is not None  # the panel is about its answer
+        code = as_code(request).splitlines()[:-1]
+        code[-1] = code[-1].replace("result = ", f"{name} = ", 1)
+        lines += code if name == "first" else code[1:]  # one import serves both
+    return "\n".join([*lines, "api.figure(api.difference(first, second))"])

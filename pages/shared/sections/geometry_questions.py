@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.spec.request import ModelRef
 from core.spec.workspace import Workspace
-from pages.shared import sides, state
+from pages.shared import sides, state, tray
 from pages.shared.sections import (
     concept_set,
     geometry_categories,
@@ -45,6 +45,7 @@ class Question:
     kinds: tuple[str, ...]
     draw: Callable[..., None]
     more: bool = False
+    clamped: bool = False  # do the clamps act in it?
 
 
 QUESTIONS: dict[str, Question] = {
@@ -54,7 +55,7 @@ QUESTIONS: dict[str, Question] = {
     "circle": Question("Circle", ("cycle", "line"), geometry_circle.draw),
     "relations": Question("Relations", ("pairs",), geometry_relations.draw),
     "dimensions": Question("Dimensions", (), geometry_spectrum.draw),
-    "trajectories": Question("Paths of tokens", (), geometry_trajectories.draw, more=True),
+    "trajectories": Question("Paths of tokens", (), geometry_trajectories.draw, True, True),
     "local_map": Question("What each token adds, exactly", (), geometry_local_map.draw, more=True),
     "graph": Question("Structure from context", (), geometry_graph.draw, more=True),
     "forms": Question("Forms of one meaning", (), geometry_forms.draw, more=True),
@@ -92,6 +93,8 @@ def choose() -> str:
 def draw(name: str, work: Workspace, patience: Patience) -> None:
     """The set of concepts where the question is about one, then every model's answer."""
     question = QUESTIONS[name]
+    if not question.clamped:
+        tray.set_aside()
     given: Chosen | None = None
     if question.kinds:
         given = concept_set.draw(work.models[0], question.kinds)
